@@ -1,0 +1,92 @@
+"""A few telling images of the test set, chosen while it streams by, so that memory does not grow with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from semigan_pl.atomic import replacing
+from semigan_pl.types import Batch, Prediction
+
+
+class Example(NamedTuple):
+    """One image and what the detector made of it."""
+
+    rank: float  # lower is kept first
+    index: int
+    image: Tensor  # (C, H, W) in [-1, 1]
+    reconstruction: Tensor | None  # (C, H, W)
+    anomaly_map: Tensor | None  # (1, H, W)
+
+
+KINDS = ("normal", "anomalous", "false alarm", "missed")
+
+
+class ExampleKeeper:
+    """Keeps at most `limit` examples of each kind.
+
+    Kinds: the first normal images, the first anomalies taken class by class, and the worst mistakes: normal images
+    with the highest scores above the threshold, anomalies with the lowest scores under it.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.kept: dict[str, list[Example]] = {kind: [] for kind in KINDS}
+        self._seen_of_class: Counter[str] = Counter()
+
+    def add(self, batch: Batch, prediction: Prediction, classes: list[str], threshold: float) -> None:
+        """Looks at one batch; `classes` are the class names of its images."""
+        for row, (label, score) in enumerate(zip(batch.labels.tolist(), prediction.score.tolist(), strict=True)):
+            typical = float(self._seen_of_class[classes[row]])  # the first of every class before the second of any
+            self._seen_of_class[classes[row]] += 1
+            if label == 0:
+                self._offer("normal", typical, batch, prediction, row)
+                if score > threshold:
+                    self._offer("false alarm", -score, batch, prediction, row)
+            else:
+                self._offer("anomalous", typical, batch, prediction, row)
+                if score <= threshold:
+                    self._offer("missed", score, batch, prediction, row)
+
+    def _offer(self, kind: str, rank: float, batch: Batch, prediction: Prediction, row: int) -> None:
+        kept = self.kept[kind]
+        if len(kept) == self.limit and rank >= kept[-1].rank:
+            return
+
+        def pick(values: Tensor | None) -> Tensor | None:
+            return None if values is None else values[row].detach().cpu().clone()
+
+        image = batch.images[row].cpu().clone()
+        index = int(batch.indices[row])
+        kept.append(Example(rank, index, image, pick(prediction.reconstruction), pick(prediction.anomaly_map)))
+        self.kept[kind] = sorted(kept, key=lambda example: example.rank)[: self.limit]
+
+    def merge(self, others: list[ExampleKeeper]) -> None:
+        """Takes over what the keepers of other processes kept."""
+        for kind in KINDS:
+            everyone = [example for keeper in others for example in keeper.kept[kind]]
+            distinct = {example.index: example for example in everyone}.values()
+            self.kept[kind] = sorted(distinct, key=lambda e: (e.rank, e.index))[: self.limit]
+
+    def save(self, path: Path) -> None:
+        """Writes `examples.npz`: index, kind, images (uint8), and, if the method has them, reconstructions and maps."""
+        rows = [(kind, example) for kind in KINDS for example in self.kept[kind]]
+        if not rows:
+            return
+        pixels = torch.stack([example.image for _, example in rows])
+        arrays = {
+            "index": np.array([example.index for _, example in rows]),
+            "kind": np.array([kind for kind, _ in rows]),
+            "images": ((pixels + 1) * 127.5).round().to(torch.uint8).numpy(),
+        }
+        if rows[0][1].reconstruction is not None:
+            arrays["reconstructions"] = torch.stack([e.reconstruction for _, e in rows]).numpy()  # type: ignore[misc]
+        if rows[0][1].anomaly_map is not None:
+            arrays["maps"] = torch.stack([e.anomaly_map for _, e in rows]).numpy()  # type: ignore[misc]
+        with replacing(path) as partial, partial.open("wb") as file:
+            np.savez(file, **arrays)

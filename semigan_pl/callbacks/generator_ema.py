@@ -1,0 +1,50 @@
+"""Exponential moving average of the generator: what samples, searches and scores are made with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, Trainer
+from torch import nn
+
+from semigan_pl.methods.base import AdversarialModule, AnomalyModule
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, current: nn.Module, decay: float) -> None:
+    """average <- decay * average + (1 - decay) * current, weights and running statistics alike.
+
+    The running statistics of BatchNorm are averaged too: those of the latest generator would not fit averaged weights.
+    """
+    for mean, value in zip(average.state_dict().values(), current.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(value, 1 - decay)
+        else:
+            mean.copy_(value)
+
+
+class GeneratorEMA(Callback):
+    """Keeps `ema_generator` of an adversarial method. (Lightning's own averaging would average both players.)
+
+    Args:
+        half_life: of the average, in unlabelled images seen; early in training a twentieth of what has been seen, so
+            that the random first weights are forgotten at once.
+    """
+
+    def __init__(self, half_life: int) -> None:
+        self.half_life = half_life
+        self._images_seen = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        self._images_seen = pl_module.images_seen
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: AnomalyModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if not isinstance(pl_module, AdversarialModule):
+            return
+        new = pl_module.images_seen - self._images_seen
+        self._images_seen = pl_module.images_seen
+        half_life = min(self.half_life, pl_module.images_seen / 20)
+        update_average(pl_module.ema_generator, pl_module.generator, 0.5 ** (new / half_life))

@@ -1,0 +1,55 @@
+"""Samples of the generator over training, always from the same latents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.utilities import rank_zero_only
+from torchvision.utils import save_image
+
+from semigan_pl.atomic import replacing
+from semigan_pl.latent_search import frozen
+from semigan_pl.methods.base import AdversarialModule, AnomalyModule
+
+
+class ImageGrid(Callback):
+    """Writes `figures/samples_<images_seen>.png` at regular distances and at the end.
+
+    Args:
+        grids: how many over a whole training.
+        images: samples per grid.
+        max_images: length of the training.
+    """
+
+    def __init__(self, grids: int, images: int, max_images: int) -> None:
+        self.every = max(1, max_images // grids)
+        self.images = images
+        self._next = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: AnomalyModule) -> None:
+        self._next = (pl_module.images_seen // self.every + 1) * self.every
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: AnomalyModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if pl_module.images_seen >= self._next:
+            self._next += self.every
+            self.save(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: AnomalyModule) -> None:
+        self.save(trainer, pl_module)
+
+    @rank_zero_only
+    def save(self, trainer: Trainer, pl_module: AnomalyModule) -> None:
+        if not isinstance(pl_module, AdversarialModule):
+            return
+        path = Path(trainer.default_root_dir) / "figures" / f"samples_{pl_module.images_seen:09d}.png"
+        generator = pl_module.ema_generator
+        with torch.no_grad(), frozen(generator):
+            z = generator.sample_latents(self.images, torch.Generator().manual_seed(0))  # type: ignore[operator]
+            samples = generator(z.to(pl_module.device)).cpu()
+        with replacing(path) as partial:
+            save_image(samples, partial, nrow=int(self.images**0.5), padding=1, normalize=True, value_range=(-1, 1))

@@ -1,0 +1,142 @@
+"""The data of a run: splits, cached images, and the batches of training, validation and test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from numpy.typing import NDArray
+
+from semigan_pl.data.batches import BatchLoader, CachedImages, EvaluationBatches, TrainingBatches
+from semigan_pl.data.cache import ImageCache
+from semigan_pl.data.image_source import ImageSource
+from semigan_pl.data.protocol import ClassRoles, Protocol, assign_roles
+from semigan_pl.data.splits import Splits, draw_splits
+from semigan_pl.data.transforms import ImageFormat
+
+
+class AnomalyDataModule(pl.LightningDataModule):
+    """An image source under a protocol.
+
+    Labels are 1 for known anomalies in training and validation, where hidden anomalies count as normal, and 1 for
+    every anomalous image in test.
+
+    Args:
+        batch_size: unlabelled images in a training batch, over all processes.
+        known_batch_size: known anomalies in a training batch, over all processes; None means as many as unlabelled
+            images. Without known anomalies there are none.
+        eval_batch_size: images in a batch of validation and test.
+        max_images: length of training, in unlabelled images seen.
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        protocol: Protocol,
+        image_format: ImageFormat,
+        cache: ImageCache,
+        batch_size: int,
+        known_batch_size: int | None,
+        eval_batch_size: int,
+        max_images: int,
+    ) -> None:
+        super().__init__()
+        self.source = source
+        self.protocol = protocol
+        self.image_format = image_format
+        self.cache = cache
+        self.batch_size = batch_size
+        self.known_batch_size = known_batch_size
+        self.eval_batch_size = eval_batch_size
+        self.max_images = max_images
+        self.roles: ClassRoles = assign_roles(source.classes, protocol, source.class_names, source.outlier_classes)
+        self.splits: Splits = draw_splits(
+            source.classes, source.parts, protocol, source.class_names, source.outlier_classes
+        )
+        self._used: NDArray[np.int64] = np.sort(np.concatenate(self.splits))
+        self._images: NDArray[np.uint8] | None = None  # (n_used, C, H, W)
+
+    @property
+    def class_names(self) -> list[str]:
+        return self.source.class_names
+
+    def class_name_of(self, index: int) -> str:
+        """Class of the image at this position of the source."""
+        return self.class_names[int(self.source.classes[index])]
+
+    def path_of(self, index: int) -> str:
+        """File of the image at this position of the source, or e.g. "train/123"."""
+        return self.source.paths[index]
+
+    def prepare_data(self) -> None:
+        """Reads the images on one process first, so that a memory-mapped file is built once."""
+        self.setup()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Reads the images that the splits use; a second call does nothing."""
+        if self._images is None:
+            self._images = self.cache.load(self.source, self._used, self.image_format)
+
+    def train_dataloader(self) -> BatchLoader:
+        """Continues after the `images_seen` of the module that is trained."""
+        assert self.trainer is not None
+        module: Any = self.trainer.lightning_module
+        unlabelled, known = self.splits.train, self.splits.train_known
+        known_batch_size = self.batch_size if self.known_batch_size is None else self.known_batch_size
+        positions = TrainingBatches(
+            n_unlabelled=len(unlabelled),
+            n_known=len(known),
+            batch_size=self.batch_size,
+            known_batch_size=known_batch_size if len(known) else 0,
+            seed=self.protocol.seed,
+            start=int(module.images_seen),
+            stop=self.max_images,
+            rank=self.trainer.global_rank,
+            world_size=self.trainer.world_size,
+        )
+        batches_done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        return BatchLoader(self._labelled(unlabelled, known), positions, batches_done)
+
+    def val_dataloader(self) -> BatchLoader:
+        """The validation pool (label 0) and its known anomalies (label 1)."""
+        return self._evaluation(self._labelled(self.splits.val, self.splits.val_known))
+
+    def test_dataloader(self) -> BatchLoader:
+        """The test set with the truth: label 1 for anomalous classes."""
+        truth = np.isin(self.source.classes[self.splits.test], self.roles.anomalous)
+        return self._evaluation(self._cached(self.splits.test, truth.astype(np.int64)))
+
+    def summary(self) -> dict[str, Any]:
+        """What a report says of the data, ready for JSON. Only here do hidden anomalies count as what they are."""
+        splits = self.splits
+        hidden = int(np.isin(self.source.classes[splits.train], self.roles.anomalous).sum())
+        return {
+            "name": self.source.name,
+            "normal_classes": [self.class_names[label] for label in self.roles.normal],
+            "known_classes": [self.class_names[label] for label in self.roles.known],
+            "image_size": self.image_format.image_size,
+            "channels": self.image_format.channels,
+            "notes": list(self.source.notes),
+            "counts": {split: self._counts(positions) for split, positions in splits._asdict().items()},
+            "contamination": hidden / len(splits.train),
+            "hidden_anomalies": hidden,
+            "known_anomalies": len(splits.train_known),
+        }
+
+    def _counts(self, positions: NDArray[np.int64]) -> dict[str, int]:
+        labels, counts = np.unique(self.source.classes[positions], return_counts=True)
+        return {self.class_names[label]: int(count) for label, count in zip(labels, counts, strict=True)}
+
+    def _labelled(self, unlabelled: NDArray[np.int64], known: NDArray[np.int64]) -> CachedImages:
+        labels = np.repeat(np.array([0, 1], dtype=np.int64), [len(unlabelled), len(known)])
+        return self._cached(np.concatenate([unlabelled, known]), labels)
+
+    def _cached(self, positions: NDArray[np.int64], labels: NDArray[np.int64]) -> CachedImages:
+        self.setup()
+        assert self._images is not None
+        return CachedImages(self._images, np.searchsorted(self._used, positions), labels, positions)
+
+    def _evaluation(self, images: CachedImages) -> BatchLoader:
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return BatchLoader(images, EvaluationBatches(len(images), self.eval_batch_size, rank, world_size))

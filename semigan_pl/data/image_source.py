@@ -1,0 +1,115 @@
+"""Where images come from, before anybody decides what is normal."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+
+
+class ImageSource(ABC):
+    """A labelled, ordered collection of images.
+
+    Attributes:
+        name: short name of the data set.
+        class_names: name of every label; a label may be without images.
+        classes: label of every image, (n,) int64.
+        parts: "train", "val", "test", or "" where the data set does not say, (n,).
+        paths: a file, or e.g. "train/123" where images have no file of their own.
+        outlier_classes: labels that can never be normal; where there are any, all anomalies come from them.
+        notes: facts that a report must state.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        class_names: Sequence[str],
+        classes: Iterable[int],
+        parts: Iterable[str],
+        paths: Sequence[str],
+        outlier_classes: Sequence[int] = (),
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.name = name
+        self.class_names = list(class_names)
+        self.classes: NDArray[np.int64] = np.asarray(list(classes), dtype=np.int64)
+        self.parts: NDArray[np.str_] = np.asarray(list(parts), dtype="<U5")
+        self.paths = list(paths)
+        self.outlier_classes = list(outlier_classes)
+        self.notes = list(notes)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @abstractmethod
+    def read(self, position: int) -> Image.Image:
+        """Decodes one image as it is stored; raises OSError where that fails."""
+
+    @abstractmethod
+    def fingerprint(self, positions: Iterable[int]) -> str:
+        """Hash of the content of these images, in this order: 64 hexadecimal digits."""
+
+
+class ArrayImages(ImageSource):
+    """Images that are one uint8 array, (n, H, W) grey or (n, H, W, 3) colour."""
+
+    def __init__(
+        self, name: str, images: NDArray[np.uint8], class_names: Sequence[str], classes: Iterable[int], parts: list[str]
+    ) -> None:
+        paths = [f"{part or name}/{position}" for position, part in enumerate(parts)]
+        super().__init__(name, class_names, classes, parts, paths)
+        self.images = images
+
+    def read(self, position: int) -> Image.Image:
+        return Image.fromarray(self.images[position])
+
+    def fingerprint(self, positions: Iterable[int]) -> str:
+        digest = hashlib.sha256(str(self.images.shape[1:]).encode())
+        for position in positions:
+            digest.update(self.images[position].tobytes())
+        return digest.hexdigest()
+
+
+class ImageFiles(ImageSource):
+    """One file per image; `paths` are the files."""
+
+    def read(self, position: int) -> Image.Image:
+        with Image.open(self.paths[position]) as image:
+            image.load()
+            return image
+
+    def fingerprint(self, positions: Iterable[int]) -> str:
+        # The bytes themselves: a changed file of the same size and time must not go unnoticed.
+        digest = hashlib.sha256()
+        for position in positions:
+            digest.update(hashlib.sha256(Path(self.paths[position]).read_bytes()).digest())
+        return digest.hexdigest()
+
+
+def image_files(folder: Path, nested: bool = True) -> list[Path]:
+    """Image files below a folder (or directly in it), sorted; hidden files and folders are passed over."""
+    found = folder.rglob("*") if nested else folder.iterdir()
+    return sorted(
+        path
+        for path in found
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not any(name.startswith(".") for name in path.relative_to(folder).parts)
+        and path.is_file()
+    )
+
+
+def existing_folder(option: str, folder: str | Path | None, hint: str) -> Path:
+    """The folder that an option names; raises FileNotFoundError, with the hint, where it is not one."""
+    if folder is None:
+        raise FileNotFoundError(f"{option} is not set: {hint}")
+    path = Path(folder).expanduser()
+    if not path.is_dir():
+        raise FileNotFoundError(f"{option}={folder} is not a folder: {hint}")
+    return path

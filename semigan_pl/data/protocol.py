@@ -1,0 +1,144 @@
+"""The knobs of the evaluation protocol, the same for every data set and every method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Positions = NDArray[np.int64]
+ClassName = int | str
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is normal, what is secretly wrong, what is known, and what is tested.
+
+    Classes are given by name or by label. Shares lie in [0, 1). The data set's own division into training and test
+    images is kept; where it has none, `test_share` of every normal class and half of every anomalous class are tested.
+
+    Args:
+        normal_classes: the classes that are normal; ignored where `n_normal` is set.
+        n_normal: so many normal classes, drawn by the seed. Neither of the two given: one class, drawn.
+        max_per_class: keep the first so many images of each class (of each part), before anything else.
+        contamination: share of the unlabelled pool that is secretly anomalous.
+        known_anomalies: labelled anomalies, validation's included: a count, or below 1 a share of the pool.
+        known_classes: classes that known anomalies may come from; None means every anomalous class.
+        outlier_share: share of anomalies in the test set; None means all there are.
+        test_limit: at most so many test images, stratified.
+        test_share: share of each normal class that is tested where the data set does not say.
+        validation_share: share of the pool, and of the known anomalies, that is left for validation.
+        seed: the only source of chance.
+    """
+
+    normal_classes: Sequence[ClassName] | None = None
+    n_normal: int | None = None
+    max_per_class: int | None = None
+    contamination: float = 0.0
+    known_anomalies: float = 0
+    known_classes: Sequence[ClassName] | None = None
+    outlier_share: float | None = None
+    test_limit: int | None = None
+    test_share: float = 0.2
+    validation_share: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_share("contamination", self.contamination)
+        _check_share("validation_share", self.validation_share)
+        _check_share("test_share", self.test_share, above_zero=True)
+        if self.outlier_share is not None:
+            _check_share("outlier_share", self.outlier_share, above_zero=True)
+        for knob in ("n_normal", "max_per_class"):
+            _check_count(knob, getattr(self, knob), least=1)
+        _check_count("test_limit", self.test_limit, least=2)
+        _check_count("seed", self.seed, least=0)
+        if self.known_anomalies < 0 or (self.known_anomalies > 1 and self.known_anomalies % 1):
+            raise ValueError(
+                f"data.known_anomalies={self.known_anomalies} is neither a count (0, 1, 2, ...) nor a share of the pool"
+                " between 0 and 1: give one of the two"
+            )
+
+    def known_budget(self, pool_size: int) -> int:
+        """Number of known anomalies, validation's included, for a pool of `pool_size` unlabelled images."""
+        if 0 < self.known_anomalies < 1:
+            return max(1, round(self.known_anomalies * pool_size))
+        return int(self.known_anomalies)
+
+
+class ClassRoles(NamedTuple):
+    """Labels by the part they play. A class in none of the lists is not used at all."""
+
+    normal: list[int]
+    anomalous: list[int]
+    known: list[int]
+
+
+def assign_roles(
+    classes: Positions, protocol: Protocol, class_names: Sequence[str], outlier_classes: Sequence[int] = ()
+) -> ClassRoles:
+    """Decides which classes are normal, anomalous and known.
+
+    Args:
+        classes: label of every image, (n,).
+        class_names: name of every label; a label without images may be among them.
+        outlier_classes: labels that can never be normal. Where there are any, all anomalies come from them.
+
+    Raises:
+        ValueError: a class does not exist, a known class is not anomalous, too few classes for the draw.
+    """
+    present = [int(label) for label in np.unique(classes)]
+    candidates = [label for label in present if label not in outlier_classes]
+    normal = _normal_labels(candidates, protocol, class_names)
+    anomalous = [label for label in (outlier_classes or present) if label in present and label not in normal]
+    if protocol.known_classes is None:
+        return ClassRoles(normal, anomalous, anomalous)
+    known = _labels("known_classes", protocol.known_classes, present, class_names)
+    for label in known:
+        if label not in anomalous:
+            raise ValueError(
+                f"data.known_classes names {class_names[label]!r}, which is not anomalous here: choose among "
+                f"{_listing(anomalous, class_names)}"
+            )
+    return ClassRoles(normal, anomalous, known)
+
+
+def _normal_labels(candidates: list[int], protocol: Protocol, class_names: Sequence[str]) -> list[int]:
+    if protocol.n_normal is None and protocol.normal_classes is not None:
+        return _labels("normal_classes", protocol.normal_classes, candidates, class_names)
+    count = protocol.n_normal or 1
+    if count > len(candidates):
+        raise ValueError(f"data.n_normal={count} asks for more classes than the {len(candidates)} that hold images")
+    return sorted(generator(protocol.seed, "normal classes").permutation(candidates)[:count].tolist())
+
+
+def _labels(option: str, wanted: Sequence[ClassName], allowed: list[int], class_names: Sequence[str]) -> list[int]:
+    """Labels of classes given by name (tried first) or by label."""
+    by_word = {str(label): label for label in allowed} | {class_names[label]: label for label in allowed}
+    unknown = [word for word in wanted if str(word) not in by_word]
+    if unknown or not wanted:
+        what = f"names {unknown[0]!r}, which has no images here" if unknown else "is empty"
+        raise ValueError(f"data.{option}={list(wanted)} {what}: choose among {_listing(allowed, class_names)}")
+    return sorted({by_word[str(word)] for word in wanted})
+
+
+def _listing(labels: Sequence[int], class_names: Sequence[str]) -> str:
+    return ", ".join(f"{label} ({class_names[label]})" for label in labels) or "(none)"
+
+
+def generator(seed: int, purpose: str, *numbers: int) -> np.random.Generator:
+    """An independent stream of chance for one purpose: turning one knob does not reshuffle what another one draws."""
+    return np.random.default_rng([seed, *purpose.encode(), *numbers])
+
+
+def _check_share(knob: str, share: float, above_zero: bool = False) -> None:
+    if not 0 <= share < 1 or (above_zero and share == 0):
+        raise ValueError(f"data.{knob}={share} must lie in {'(0, 1)' if above_zero else '[0, 1)'}: it is a share")
+
+
+def _check_count(knob: str, count: float | None, least: int) -> None:
+    if count is not None and (count < least or count % 1):
+        raise ValueError(f"data.{knob}={count} must be a whole number, {least} or more")

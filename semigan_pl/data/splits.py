@@ -1,0 +1,185 @@
+"""Who trains, who validates, who is tested: a pure function of labels, protocol and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semigan_pl.data.protocol import ClassRoles, Positions, Protocol, assign_roles, generator
+
+
+class Splits(NamedTuple):
+    """Positions in the image source, (n,) int64 each, sorted and pairwise disjoint."""
+
+    train: Positions  # the unlabelled pool: normal images and hidden anomalies
+    train_known: Positions  # known anomalies
+    val: Positions  # unlabelled, with the same contamination
+    val_known: Positions
+    test: Positions
+
+
+class _Sides(NamedTuple):
+    """The images by role, before any anomaly is allotted."""
+
+    train_normals: Positions
+    train_anomalies: Positions
+    val_normals: Positions  # only where the data set has its own validation images
+    val_anomalies: Positions
+    test_normals: Positions
+    test_anomalies: Positions
+
+
+def draw_splits(
+    classes: Positions,
+    parts: NDArray[np.str_],
+    protocol: Protocol,
+    class_names: Sequence[str] | None = None,
+    outlier_classes: Sequence[int] = (),
+) -> Splits:
+    """Draws the splits. The test set depends neither on `contamination` nor on the known anomalies.
+
+    Args:
+        classes: label of every image, (n,).
+        parts: "train", "val", "test", or "" where the data set does not say, (n,).
+        class_names: name of every label; by default the labels themselves.
+        outlier_classes: labels that can never be normal (a clutter class). Where there are any, all anomalies come
+            from them; `max_per_class` spares them, as it does in the published Caltech-256 protocol.
+
+    Raises:
+        ValueError: a class does not exist, or there are fewer images than the protocol asks for.
+    """
+    if class_names is None:
+        class_names = [str(label) for label in range(int(classes.max(initial=-1)) + 1)]
+    roles = assign_roles(classes, protocol, class_names, outlier_classes)
+    sides = _divide(classes, parts, roles, protocol, outlier_classes)
+    train, train_known, val, val_known = _allot(sides, classes, roles, protocol)
+    test = _draw_test(sides, classes, protocol)
+    return Splits(*(np.sort(positions) for positions in (train, train_known, val, val_known, test)))
+
+
+def _divide(
+    classes: Positions,
+    parts: NDArray[np.str_],
+    roles: ClassRoles,
+    protocol: Protocol,
+    outlier_classes: Sequence[int],
+) -> _Sides:
+    """Training, validation and test side of normal and anomalous classes, each in an order drawn by the seed."""
+    sides: dict[str, list[Positions]] = {f"{part} {role}": [] for part in ("train", "val", "test") for role in (0, 1)}
+    for role, labels in enumerate((roles.normal, roles.anomalous)):
+        for label in labels:
+            limit = None if label in outlier_classes else protocol.max_per_class
+            of_part = {part: np.flatnonzero((classes == label) & (parts == part))[:limit] for part in np.unique(parts)}
+            undivided = of_part.pop("", np.array([], dtype=np.int64))
+            undivided = generator(protocol.seed, "division", label).permutation(undivided)
+            # An odd anomalous image is tested: without anomalies there is no test.
+            n_test = (len(undivided) + 1) // 2 if role else round(protocol.test_share * len(undivided))
+            sides[f"test {role}"].append(undivided[:n_test])
+            sides[f"train {role}"].append(undivided[n_test:])
+            for part, positions in of_part.items():
+                sides[f"{part} {role}"].append(positions)
+    joined = {side: np.concatenate([np.array([], dtype=np.int64), *lists]) for side, lists in sides.items()}
+    return _Sides(*(generator(protocol.seed, side).permutation(positions) for side, positions in joined.items()))
+
+
+def _allot(sides: _Sides, classes: Positions, roles: ClassRoles, protocol: Protocol) -> tuple[Positions, ...]:
+    """(train, train_known, val, val_known): the pool with its hidden anomalies, and the known ones."""
+    train_normals, val_normals = sides.train_normals, sides.val_normals
+    per_normal = protocol.contamination / (1 - protocol.contamination)  # hidden anomalies per normal image
+    if len(val_normals):
+        n_hidden_train, n_hidden_val = (round(per_normal * len(normals)) for normals in (train_normals, val_normals))
+    else:
+        n_hidden = round(per_normal * len(train_normals))
+        n_hidden_val = round(protocol.validation_share * n_hidden)
+        n_hidden_train = n_hidden - n_hidden_val
+        n_val = _validation_count(protocol.validation_share, len(train_normals))
+        val_normals, train_normals = train_normals[:n_val], train_normals[n_val:]
+    if not len(train_normals):
+        raise ValueError("no normal image is left to train on: check data.normal_classes and data.max_per_class")
+
+    n_known = protocol.known_budget(len(train_normals) + len(val_normals) + n_hidden_train + n_hidden_val)
+    n_known_val = _validation_count(protocol.validation_share, n_known)
+    counts = np.array([[n_hidden_val, n_known_val], [n_hidden_train, n_known - n_known_val]])
+    if len(sides.val_anomalies):
+        val_hidden, val_known = _take(sides.val_anomalies, counts[0], classes, roles, protocol)
+        train_hidden, train_known = _take(sides.train_anomalies, counts[1], classes, roles, protocol)
+    else:
+        hidden, known = _take(sides.train_anomalies, counts.sum(axis=0), classes, roles, protocol)
+        val_hidden, train_hidden = hidden[:n_hidden_val], hidden[n_hidden_val:]
+        val_known, train_known = known[:n_known_val], known[n_known_val:]
+    train = np.concatenate([train_normals, train_hidden])
+    return train, train_known, np.concatenate([val_normals, val_hidden]), val_known
+
+
+def _validation_count(share: float, total: int) -> int:
+    """`share` of `total`, but at least one where there are two to divide."""
+    return min(max(round(share * total), 1 if share else 0), max(total - 1, 0))
+
+
+def _take(
+    anomalies: Positions, counts: NDArray[np.int64], classes: Positions, roles: ClassRoles, protocol: Protocol
+) -> tuple[Positions, Positions]:
+    """(hidden, known) anomalies. Hidden ones come from the front of the shuffled list and known ones from its back, so
+    that one more of either kind leaves the others where they are."""
+    n_hidden, n_known = (int(count) for count in counts)
+    if n_hidden > len(anomalies):
+        raise ValueError(
+            f"data.contamination={protocol.contamination} needs {n_hidden} hidden anomalies, but there are only"
+            f" {len(anomalies)} anomalous images outside the test set: lower it"
+        )
+    rest = anomalies[n_hidden:][::-1]
+    candidates = rest[np.isin(classes[rest], roles.known)]
+    if n_known > len(candidates):
+        raise ValueError(
+            f"data.known_anomalies={protocol.known_anomalies} needs {n_known} known anomalies, but data.known_classes"
+            f" leaves {len(candidates)} outside the test set (beside {n_hidden} hidden ones): lower it"
+        )
+    return anomalies[:n_hidden], candidates[:n_known]
+
+
+def _draw_test(sides: _Sides, classes: Positions, protocol: Protocol) -> Positions:
+    normals, anomalies = sides.test_normals, sides.test_anomalies
+    for positions, kind in ((normals, "normal"), (anomalies, "anomalous")):
+        if not len(positions):
+            raise ValueError(f"the test set holds no {kind} image: give the data set test images of both kinds")
+    sizes = _test_sizes(len(normals), len(anomalies), protocol)
+    if min(sizes) == 0:
+        raise ValueError(
+            f"the test set would hold {sizes[0]} normal and {sizes[1]} anomalous images: raise data.test_limit or"
+            " change data.outlier_share"
+        )
+    groups = zip((normals, anomalies), sizes, strict=True)
+    return np.concatenate([_stratified(group, classes, size) for group, size in groups])
+
+
+def _test_sizes(n_normals: int, n_anomalies: int, protocol: Protocol) -> tuple[int, int]:
+    """(normal, anomalous) images in the test set: the wanted share by dropping as few as possible, then the limit."""
+    if (share := protocol.outlier_share) is not None:
+        wanted = round(share / (1 - share) * n_normals)
+        if wanted <= n_anomalies:
+            n_anomalies = wanted
+        else:
+            n_normals = min(n_normals, round((1 - share) / share * n_anomalies))
+    total = n_normals + n_anomalies
+    if protocol.test_limit is None or protocol.test_limit >= total:
+        return n_normals, n_anomalies
+    return tuple(apportion(np.array([n_normals, n_anomalies]), protocol.test_limit).tolist())
+
+
+def _stratified(shuffled: Positions, classes: Positions, size: int) -> Positions:
+    """The first images of each class in a shuffled list, in proportion to the classes."""
+    labels, counts = np.unique(classes[shuffled], return_counts=True)
+    quotas = apportion(counts, size)
+    shares = zip(labels, quotas, strict=True)
+    return np.concatenate([shuffled[classes[shuffled] == label][:quota] for label, quota in shares])
+
+
+def apportion(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
+    """Divides `total` in proportion to `counts` by largest remainder; ties go to the first."""
+    exact = counts * total  # in units of 1 / counts.sum(), so that the arithmetic is exact
+    quotas, remainders = np.divmod(exact, counts.sum())
+    quotas[np.argsort(-remainders, kind="stable")[: total - quotas.sum()]] += 1
+    return quotas

@@ -1,0 +1,144 @@
+"""Latent search: the z whose G(z) comes closest to an image (Schlegl et al. 2017; Algorithm 1 of Kimura & Yanagihara).
+
+    L(z) = (1 - lambda) L_R(z) + lambda L_D(z)
+
+is minimised over z alone, generator and discriminator frozen. The loss is summed over the batch and Adam is
+element-wise, so that the searches of a batch are independent; the start is a function of the seed alone. Together
+the score of an image does not depend on which images are searched beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from semigan_pl.losses.distances import feature_distance, residual
+
+
+class LatentGenerator(Protocol):
+    """What the search asks of a generator."""
+
+    latent_dim: int
+
+    def sample_latents(self, n: int, noise: torch.Generator) -> Tensor: ...
+
+    def __call__(self, z: Tensor) -> Tensor: ...
+
+
+class SearchResult(NamedTuple):
+    """Where the search ended, per image."""
+
+    z: Tensor  # (N, latent_dim)
+    reconstruction: Tensor  # G(z), (N, C, H, W)
+    residual: Tensor  # L_R(z), (N,)
+    discrimination: Tensor  # L_D(z), (N,)
+
+
+@contextmanager
+def frozen(*networks: nn.Module) -> Iterator[None]:
+    """Networks in eval mode, without gradients to their weights, their parametrizations computed once."""
+    modules = [(module, module.training) for network in networks for module in network.modules()]
+    parameters = [(p, p.requires_grad) for network in networks for p in network.parameters()]
+    for network in networks:
+        network.eval().requires_grad_(False)
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(parametrize.cached())
+            yield
+    finally:
+        for module, training in modules:
+            module.training = training
+        for parameter, requires_grad in parameters:
+            parameter.requires_grad_(requires_grad)
+
+
+@dataclass(frozen=True)
+class LatentSearch:
+    """Batched inversion of a generator.
+
+    Args:
+        steps: gradient steps n.
+        learning_rates: Adam's learning rate from each step on, e.g. {0: 0.01, 200: 0.001, 300: 0.0005}.
+        lambda_: weight of the discrimination loss; 0.1 in the AnoGAN paper.
+        starts: prior samples tried per image before the first step; the one with the lowest loss starts (1: AnoGAN).
+        seed: of the start latents, the same for every image.
+    """
+
+    steps: int
+    learning_rates: Mapping[int, float]
+    lambda_: float
+    starts: int
+    seed: int
+
+    def loss(self, residual: Tensor, discrimination: Tensor) -> Tensor:
+        """L = (1 - lambda) L_R + lambda L_D, equation (4). (N,), (N,) -> (N,)."""
+        return (1 - self.lambda_) * residual + self.lambda_ * discrimination
+
+    def learning_rate(self, step: int) -> float:
+        """Adam's learning rate at a step, counted from 0."""
+        return self.learning_rates[max(start for start in self.learning_rates if start <= step)]
+
+    def __call__(
+        self, generator: nn.Module, discriminator: nn.Module, features: Callable[[Tensor], Tensor], images: Tensor
+    ) -> SearchResult:
+        """Searches all images (N, C, H, W) at once.
+
+        Args:
+            generator: latents (N, latent_dim) to images; must offer `sample_latents`.
+            discriminator: the network that `features` belongs to; frozen for the while.
+            features: f_l, images to (N, F).
+        """
+        with torch.inference_mode(False), torch.enable_grad(), frozen(generator, discriminator):
+            images = images.clone()  # a tensor of inference mode cannot enter autograd
+            with torch.no_grad():
+                targets = features(images)
+                z = self._start(generator, features, images, targets)
+            z = self._descend(generator, features, images, targets, z)
+            with torch.no_grad():
+                reconstruction = generator(z)
+                return SearchResult(
+                    z,
+                    reconstruction,
+                    residual(images, reconstruction),
+                    feature_distance(targets, features(reconstruction)),
+                )
+
+    def _start(
+        self, generator: nn.Module, features: Callable[[Tensor], Tensor], images: Tensor, targets: Tensor
+    ) -> Tensor:
+        """The best of `starts` prior samples for each image, (N, latent_dim)."""
+        noise = torch.Generator(device="cpu").manual_seed(self.seed)
+        bank = generator.sample_latents(self.starts, noise).to(images.device)  # type: ignore[operator]
+        if self.starts == 1:
+            return bank.expand(len(images), -1).clone()
+        bank_images = generator(bank)
+        bank_features = features(bank_images)
+        best = [
+            self.loss(residual(image, bank_images), feature_distance(target, bank_features)).argmin()
+            for image, target in zip(images.unsqueeze(1), targets.unsqueeze(1), strict=True)
+        ]
+        return bank[torch.stack(best)].clone()
+
+    def _descend(
+        self,
+        generator: nn.Module,
+        features: Callable[[Tensor], Tensor],
+        images: Tensor,
+        targets: Tensor,
+        z: Tensor,
+    ) -> Tensor:
+        z.requires_grad_(True)
+        optimizer = torch.optim.Adam([z])
+        for step in range(self.steps):
+            optimizer.param_groups[0]["lr"] = self.learning_rate(step)
+            reconstruction = generator(z)
+            loss = self.loss(residual(images, reconstruction), feature_distance(targets, features(reconstruction)))
+            (z.grad,) = torch.autograd.grad(loss.sum(), z)
+            optimizer.step()
+        return z.detach()

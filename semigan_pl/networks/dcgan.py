@@ -1,0 +1,91 @@
+"""DCGAN networks (Radford et al. 2016) for square images of 16 to 128 px.
+
+Departures, ours: the discriminator has spectral norm and no BatchNorm. It sees real, generated and known anomalous
+images as three separate batches, and BatchNorm's running statistics would be a blend that no batch ever had.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from semigan_pl.networks.prior import sample_prior
+
+SIZES = (16, 32, 64, 128)
+
+
+def _doublings(image_size: int) -> int:
+    """How often 4 px are doubled to reach `image_size`. Raises ValueError for a size that no DCGAN here has."""
+    if image_size not in SIZES:
+        raise ValueError(f"data.image_size={image_size}: the dcgan networks take {SIZES} px; choose one of them")
+    return int(math.log2(image_size // 4))
+
+
+def _channels(width: int, doublings: int) -> list[int]:
+    """Channels from 4 px upwards: the width doubles towards small resolutions, at most to 8 times."""
+    return [width * 2 ** min(level, 3) for level in reversed(range(doublings))]
+
+
+def _initialize(module: nn.Module) -> None:
+    """Weights N(0, 0.02), BatchNorm scales N(1, 0.02), as in the paper."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+class DCGANGenerator(nn.Module):
+    """Latents to images: a dense layer to 4 x 4, then transposed 4x4 convolutions of stride 2; tanh at the end."""
+
+    def __init__(self, image_size: int, channels: int, latent_dim: int, width: int, prior: str) -> None:
+        super().__init__()
+        widths = _channels(width, _doublings(image_size))
+        self.latent_dim = latent_dim
+        self.prior = prior
+        self.project = nn.Linear(latent_dim, widths[0] * 16, bias=False)
+        layers: list[nn.Module] = [nn.BatchNorm2d(widths[0]), nn.ReLU()]
+        for n_in, n_out in zip(widths, widths[1:], strict=False):
+            layers += [nn.ConvTranspose2d(n_in, n_out, 4, 2, 1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU()]
+        layers += [nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh()]
+        self.grow = nn.Sequential(*layers)
+        self.apply(_initialize)
+
+    def sample_latents(self, n: int, noise: torch.Generator) -> Tensor:
+        """Draws `n` latents (n, latent_dim) from the prior, on the device of `noise`."""
+        return sample_prior(self.prior, (n, self.latent_dim), noise)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Latents (N, latent_dim) to images (N, C, H, W) in [-1, 1]."""
+        return self.grow(self.project(z).unflatten(1, (-1, 4, 4)))
+
+
+class DCGANDiscriminator(nn.Module):
+    """Images to logits f(x), high for "real and normal"; its last hidden layer is the f_l of feature matching."""
+
+    def __init__(self, image_size: int, channels: int, width: int) -> None:
+        super().__init__()
+        widths = [channels, *reversed(_channels(width, _doublings(image_size)))]
+        layers: list[nn.Module] = []
+        for n_in, n_out in zip(widths, widths[1:], strict=False):
+            layers += [nn.Conv2d(n_in, n_out, 4, 2, 1), nn.LeakyReLU(0.2)]
+        self.shrink = nn.Sequential(*layers)
+        self.head = nn.Linear(widths[-1] * 16, 1)
+        self.apply(_initialize)
+        for module in [*self.shrink, self.head]:
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                spectral_norm(module)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Last hidden activations f_l(x), (N, F)."""
+        return self.shrink(images).flatten(1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits f(x), (N,)."""
+        return self.verdict(self.features(images))
+
+    def verdict(self, features: Tensor) -> Tensor:
+        """Logits (N,) of images whose features (N, F) are known already."""
+        return self.head(features).squeeze(1)

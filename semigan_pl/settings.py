@@ -1,0 +1,59 @@
+"""The config that a run really uses: as composed, or as its checkpoint says with what was typed on top."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+NOT_INHERITED = ("run", "checkpoint", "task")
+
+
+def checkpoint_path(config: DictConfig) -> Path | None:
+    """The checkpoint that `checkpoint=` names: `last` is that of the run's own folder; null: none.
+
+    Raises FileNotFoundError, with what to do, where it is not there.
+    """
+    if config.checkpoint is None:
+        return None
+    path = Path(config.run) / "checkpoints" / "last.ckpt" if config.checkpoint == "last" else Path(config.checkpoint)
+    if not path.is_file():
+        advice = "name the run's folder with run=FOLDER" if config.checkpoint == "last" else "correct checkpoint=PATH"
+        raise FileNotFoundError(f"there is no checkpoint {path}: {advice}")
+    return path
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint's content, loaded as data only: a file from a stranger cannot run code."""
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return content
+
+
+def inherit(config: DictConfig, earlier: dict[str, Any], overrides: list[str]) -> DictConfig:
+    """The checkpoint's config with what was typed on top: values, and whole groups such as search=paper.
+
+    Args:
+        config: as composed from the command line, which settles what a typed option means.
+        earlier: the config in the checkpoint.
+        overrides: as typed, e.g. ["search=paper", "max_images=512000"].
+    """
+    merged = OmegaConf.create(earlier)
+    assert isinstance(merged, DictConfig)
+    for override in overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        if "@" in key or key in ("experiment", "sweep"):
+            raise ValueError(f"{override} cannot be combined with checkpoint=: the checkpoint brings its own settings")
+        OmegaConf.update(merged, key.replace("/", "."), _raw(config, key.replace("/", ".")), merge=False, force_add=True)
+    for key in NOT_INHERITED:
+        merged[key] = config[key]
+    return merged
+
+
+def _raw(config: DictConfig, key: str) -> Any:
+    """A node's value with its interpolations left as they are, to be resolved where it goes."""
+    parent_key, _, name = key.rpartition(".")
+    parent = OmegaConf.select(config, parent_key) if parent_key else config
+    node = parent._get_node(name)
+    return OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node._value()
