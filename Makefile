@@ -1,6 +1,5 @@
 # The two commands: `make demo` and `make test`. `make` alone prints the targets.
 SHELL := bash
-.SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -12,23 +11,23 @@ STAMP := $(VENV)/installed
 .PHONY: help env demo test lint format clean distclean
 
 help:  ## print the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1|/' | \
-		while IFS='|' read -r target text; do printf '%-18s %s\n' "$$target" "$$text"; done
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 env: $(STAMP)  ## make .venv and install semigan_pl into it; PYTHON=python3.12 chooses the interpreter
+	@echo "The environment is ready: $(VENV)"
 
-demo: env  ## train and test on handwritten digits, then write a report; ARGS="model.gamma=0.7" passes Hydra options
+demo: $(STAMP)  ## train and test on handwritten digits, then write a report; ARGS="model.gamma=0.7" passes Hydra options
 	@$(RUN) run.py $(ARGS)
 
-test: env  ## run the tests; ARGS="-k splits" passes pytest options
+test: $(STAMP)  ## run the tests; ARGS="-k splits" passes pytest options
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 $(ARGS)
 
-lint: env  ## check style (ruff) and types (mypy)
+lint: $(STAMP)  ## check style (ruff) and types (mypy)
 	@$(RUN) -m ruff check
 	@$(RUN) -m ruff format --check
 	@$(RUN) -m mypy
 
-format: env  ## let ruff rewrite the files in its style
+format: $(STAMP)  ## let ruff rewrite the files in its style
 	@$(RUN) -m ruff check --fix
 	@$(RUN) -m ruff format
 
@@ -42,10 +41,9 @@ distclean: clean  ## delete .venv too
 # Written last, so that an installation that was cut short is taken up again; newer requirements are installed over the old.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null || { \
-		echo "semigan_pl needs Python 3.10 to 3.13, and $(PYTHON) is $$($(PYTHON) --version 2>&1): name another one, as in make env PYTHON=python3.12" >&2; exit 1; }
-	@echo "Installing semigan_pl and what it needs into $(VENV): some minutes the first time (torch alone may be 2 GB)."
+		echo "semigan_pl needs Python 3.10 to 3.13, and $(PYTHON) is $$(command -v $(PYTHON) >/dev/null && $(PYTHON) --version 2>&1 || echo missing): name another one, as in make env PYTHON=python3.12" >&2; exit 1; }
+	@echo "Installing semigan_pl and what it needs into $(VENV): some minutes the first time (torch may bring 2.5 GB)."
 	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV)
-	@$(RUN) -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt -e ".[dev]" \
-		| { grep --line-buffered -oE '(Downloading|Using cached) [^ ]+ \([0-9.]+ [MG]B\)|Installing collected packages' || true; }
+	@set -o pipefail; $(RUN) -m pip install --disable-pip-version-check --use-pep517 --progress-bar off -c constraints.txt -e ".[dev]" \
+		| { grep --line-buffered -oE '(Downloading|Using cached) [^ ]+ \([0-9]{2,}[0-9.]* MB\)|Installing collected packages' || true; }
 	@touch $@
-	@echo "The environment is ready."

@@ -27,17 +27,20 @@ from semigan_pl.callbacks.score_writer import ScoreWriter
 from semigan_pl.callbacks.timing import Timing
 from semigan_pl.report.page import write_report
 from semigan_pl.report.summary import print_summary
-from semigan_pl.settings import checkpoint_path, inherit, read_checkpoint
+from semigan_pl.settings import checkpoint_path, continued, inherit, read_checkpoint
 
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "scikit-learn", "numpy")
 BAD_INPUT = (ValueError, FileNotFoundError, InstantiationException)  # shown as one sentence, without a traceback
 
 
-@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+@hydra.main(version_base="1.3", config_path=str(Path(__file__).parent / "conf"), config_name="config")
 def main(config: DictConfig) -> float | None:
     try:
         quieten()
-        return TASKS[config.task](settle(config))
+        if config.task not in TASKS:
+            raise ValueError(f"task={config.task} is unknown: use one of {', '.join(TASKS)}")
+        config.run = HydraConfig.get().runtime.output_dir  # a multirun job's folder is Hydra's choice
+        return TASKS[config.task](config)
     except BAD_INPUT as error:
         if os.environ.get("HYDRA_FULL_ERROR"):
             raise
@@ -45,20 +48,22 @@ def main(config: DictConfig) -> float | None:
 
 
 def settle(config: DictConfig) -> DictConfig:
-    """The config that this job really uses, also written to the run's folder."""
-    hydra_config = HydraConfig.get()
-    config.run = hydra_config.runtime.output_dir  # a multirun job's folder is Hydra's choice
+    """The config that this training really uses, written to the run's folder beside what was typed."""
+    folder, typed = Path(config.run) / ".hydra", list(HydraConfig.get().overrides.task)
     path = checkpoint_path(config)
-    if path is None:
-        return config
-    settled = inherit(config, read_checkpoint(path)["config"], list(hydra_config.overrides.task))
-    with replacing(Path(config.run) / ".hydra" / "config.yaml") as partial:
-        OmegaConf.save(settled, partial)
-    return settled
+    if path is not None:
+        config = inherit(config, read_checkpoint(path)["config"], typed)
+    if config.checkpoint == "last":
+        typed = continued(OmegaConf.load(folder / "overrides.yaml"), typed)
+    for name, content in (("config", config), ("overrides", OmegaConf.create(typed))):
+        with replacing(folder / f"{name}.yaml") as partial:
+            OmegaConf.save(content, partial)
+    return config
 
 
 def fit(config: DictConfig) -> float | None:
     """Trains, calibrates, tests and reports; returns the objective. Leaves the files described in the README."""
+    config = settle(config)
     folder = Path(config.run)
     marker = folder / "metrics.json"  # of a finished run, which this one no longer is
     marker.unlink(missing_ok=True)

@@ -18,3 +18,9 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a whole file at once: whoever reads `path` sees the old content or the new."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)

@@ -10,25 +10,15 @@ the score of an image does not depend on which images are searched beside it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from semigan_pl.losses.distances import feature_distance, residual
-
-
-class LatentGenerator(Protocol):
-    """What the search asks of a generator."""
-
-    latent_dim: int
-
-    def sample_latents(self, n: int, noise: torch.Generator) -> Tensor: ...
-
-    def __call__(self, z: Tensor) -> Tensor: ...
 
 
 class SearchResult(NamedTuple):
@@ -42,14 +32,16 @@ class SearchResult(NamedTuple):
 
 @contextmanager
 def frozen(*networks: nn.Module) -> Iterator[None]:
-    """Networks in eval mode, without gradients to their weights, their parametrizations computed once."""
+    """Networks in eval mode, without gradients to their weights, their parametrizations computed once.
+
+    Outside of inference mode, in which Lightning tests: what is computed there can never enter autograd again.
+    """
     modules = [(module, module.training) for network in networks for module in network.modules()]
     parameters = [(p, p.requires_grad) for network in networks for p in network.parameters()]
     for network in networks:
         network.eval().requires_grad_(False)
     try:
-        with ExitStack() as stack:
-            stack.enter_context(parametrize.cached())
+        with torch.inference_mode(False), parametrize.cached():
             yield
     finally:
         for module, training in modules:
@@ -94,7 +86,7 @@ class LatentSearch:
             discriminator: the network that `features` belongs to; frozen for the while.
             features: f_l, images to (N, F).
         """
-        with torch.inference_mode(False), torch.enable_grad(), frozen(generator, discriminator):
+        with frozen(generator, discriminator), torch.enable_grad():
             images = images.clone()  # a tensor of inference mode cannot enter autograd
             with torch.no_grad():
                 targets = features(images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,18 @@ def inherit(config: DictConfig, earlier: dict[str, Any], overrides: list[str]) -
         key = override.lstrip("+~").partition("=")[0]
         if "@" in key or key in ("experiment", "sweep"):
             raise ValueError(f"{override} cannot be combined with checkpoint=: the checkpoint brings its own settings")
-        OmegaConf.update(merged, key.replace("/", "."), _raw(config, key.replace("/", ".")), merge=False, force_add=True)
+        OmegaConf.update(
+            merged, key.replace("/", "."), _raw(config, key.replace("/", ".")), merge=False, force_add=True
+        )
     for key in NOT_INHERITED:
         merged[key] = config[key]
     return merged
+
+
+def continued(earlier: Iterable[str], typed: list[str]) -> list[str]:
+    """What to type to get a continued run in one go: what was typed first, then what was typed since."""
+    since = [override for override in typed if override.partition("=")[0] not in NOT_INHERITED]
+    return [*earlier, *since]
 
 
 def _raw(config: DictConfig, key: str) -> Any:

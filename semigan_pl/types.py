@@ -43,14 +43,24 @@ class Prediction(NamedTuple):
     reconstruction: Tensor | None  # (N, C, H, W)
 
 
-def concatenate(predictions: list[Prediction]) -> Prediction:
-    """Joins the predictions of consecutive batches, in order."""
-    first = predictions[0]
-    return Prediction(
-        score=torch.cat([p.score for p in predictions]),
-        terms={name: torch.cat([p.terms[name] for p in predictions]) for name in first.terms},
-        anomaly_map=None if first.anomaly_map is None else torch.cat([p.anomaly_map for p in predictions]),  # type: ignore[misc]
-        reconstruction=None
-        if first.reconstruction is None
-        else torch.cat([p.reconstruction for p in predictions]),  # type: ignore[misc]
+def join(parts: list[Inspection]) -> Inspection:
+    """Joins the inspections of consecutive blocks, in order."""
+    first = parts[0]
+
+    def together(values: list[Tensor | None]) -> Tensor | None:
+        return torch.cat([value for value in values if value is not None]) if values[0] is not None else None
+
+    return Inspection(
+        terms={name: torch.cat([part.terms[name] for part in parts]) for name in first.terms},
+        anomaly_map=together([part.anomaly_map for part in parts]),
+        reconstruction=together([part.reconstruction for part in parts]),
+    )
+
+
+def cut(inspection: Inspection, n: int) -> Inspection:
+    """The inspection of the first `n` images."""
+    return Inspection(
+        terms={name: values[:n] for name, values in inspection.terms.items()},
+        anomaly_map=None if inspection.anomaly_map is None else inspection.anomaly_map[:n],
+        reconstruction=None if inspection.reconstruction is None else inspection.reconstruction[:n],
     )

@@ -41,8 +41,14 @@ class CurveLogger(Logger):
         """Adds a row; `step` is images_seen. Rows of an interrupted session beyond it are forgotten."""
         if self._rows is None:
             self._rows = [row for row in self._read() if int(row["images_seen"]) < (step or 0)]
+            self._write()
+        columns = self._columns()
         self._rows.append({"images_seen": step, **metrics})
-        self._write()
+        if self._columns() != columns:
+            self._write()
+            return
+        with self.path.open("a", newline="") as file:
+            csv.DictWriter(file, columns).writerow(self._rows[-1])
 
     def _read(self) -> list[dict[str, Any]]:
         if not self.path.exists():
@@ -50,10 +56,11 @@ class CurveLogger(Logger):
         with self.path.open(newline="") as file:
             return list(csv.DictReader(file))
 
+    def _columns(self) -> list[str]:
+        return list(dict.fromkeys(name for row in self._rows or [] for name in row))
+
     def _write(self) -> None:
-        assert self._rows is not None
-        columns = dict.fromkeys(name for row in self._rows for name in row)
         with replacing(self.path) as partial, partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns)
+            writer = csv.DictWriter(file, self._columns())
             writer.writeheader()
-            writer.writerows(self._rows)
+            writer.writerows(self._rows or [])

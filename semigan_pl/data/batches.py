@@ -117,7 +117,7 @@ class TrainingBatches:
 
 
 class EvaluationBatches:
-    """Every position once, in order; of several ranks each takes every so-manieth, without padding."""
+    """Every position once, in order, without padding; rank r of w takes the positions r, r + w, r + 2w, ..."""
 
     def __init__(self, n: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
         self.positions = np.arange(rank, n, world_size)

@@ -102,12 +102,13 @@ def _with_progress(total: int, description: str, patience: float = 1.0) -> Itera
     """Counts to `total`, with a bar on the screen from the moment that it takes longer than `patience` seconds."""
     progress = Progress(console=Console(stderr=True), transient=True)
     task = progress.add_task(description, total=total)
-    started = time.monotonic()
+    appears = time.monotonic() + patience
     try:
         for row in range(total):
             yield row
-            if not progress.live.is_started and time.monotonic() - started > patience:
+            if progress.console.is_terminal and not progress.live.is_started and time.monotonic() > appears:
                 progress.start()
             progress.update(task, completed=row + 1)
     finally:
-        progress.stop()
+        if progress.live.is_started:
+            progress.stop()

@@ -134,8 +134,8 @@ def _take(
     candidates = rest[np.isin(classes[rest], roles.known)]
     if n_known > len(candidates):
         raise ValueError(
-            f"data.known_anomalies={protocol.known_anomalies} needs {n_known} known anomalies, but data.known_classes"
-            f" leaves {len(candidates)} outside the test set (beside {n_hidden} hidden ones): lower it"
+            f"data.known_anomalies={protocol.known_anomalies} needs {n_known} known anomalies, but the known classes"
+            f" have {len(candidates)} images outside the test set (beside {n_hidden} hidden ones): lower it"
         )
     return anomalies[:n_hidden], candidates[:n_known]
 

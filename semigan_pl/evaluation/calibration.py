@@ -5,9 +5,9 @@ Validation holds the unlabelled pool (labelled 0 though some of it is secretly a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -86,6 +86,15 @@ class Decision:
         critic = calibration.standardised(self.critic, terms[self.critic])
         return {**terms, "fused": search + torch.relu(critic - self.margin)}
 
-    def names(self, terms: Mapping[str, Any]) -> list[str]:
-        """Names of all terms of a calibrated detector."""
-        return [*terms, *(["fused"] if self.search and self.critic else [])]
+    def check(self, terms: Sequence[str]) -> None:
+        """Raises ValueError if the decision names a term that the method does not have."""
+        fused = ["fused"] if self.search and self.critic else []
+        for option, name, possible in (
+            ("score", self.score, [*terms, *fused]),
+            ("search", self.search, terms),
+            ("critic", self.critic, terms),
+        ):
+            if name is not None and name not in possible:
+                raise ValueError(
+                    f"model.decision.{option}={name} is no term of this method: use one of {list(possible)}"
+                )

@@ -29,6 +29,8 @@ class AnoGAN(AdversarialModule):
         **base: the arguments of AdversarialModule.
     """
 
+    terms = ("residual", "discrimination", "anogan", "critic")
+
     def __init__(self, search: LatentSearch, **base: Any) -> None:
         super().__init__(**base)
         self.search = search

@@ -12,6 +12,8 @@ from semigan_pl.types import Inspection
 class GAN(AdversarialModule):
     """Generates images; its only term is `critic` = -f(x). It has no anomaly map and no reconstruction."""
 
+    terms = ("critic",)
+
     @torch.no_grad()
     def inspect(self, images: Tensor) -> Inspection:
         return Inspection({"critic": -self.discriminator(images)})

@@ -10,6 +10,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from torch.nn.utils.parametrizations import spectral_norm
 
 from semigan_pl.networks.prior import sample_prior
@@ -45,7 +46,9 @@ class DCGANGenerator(nn.Module):
         widths = _channels(width, _doublings(image_size))
         self.latent_dim = latent_dim
         self.prior = prior
-        self.project = nn.Linear(latent_dim, widths[0] * 16, bias=False)
+        # Latents are filled up with zeros to a multiple of 8: gradients through a matrix 5, 6 or 10 wide differ in
+        # the last bits with an image's place in the batch (measured on a CPU), and then so would its score.
+        self.project = nn.Linear(-(-latent_dim // 8) * 8, widths[0] * 16, bias=False)
         layers: list[nn.Module] = [nn.BatchNorm2d(widths[0]), nn.ReLU()]
         for n_in, n_out in zip(widths, widths[1:], strict=False):
             layers += [nn.ConvTranspose2d(n_in, n_out, 4, 2, 1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU()]
@@ -59,7 +62,8 @@ class DCGANGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Latents (N, latent_dim) to images (N, C, H, W) in [-1, 1]."""
-        return self.grow(self.project(z).unflatten(1, (-1, 4, 4)))
+        filled = pad(z, (0, self.project.in_features - self.latent_dim))
+        return self.grow(self.project(filled).unflatten(1, (-1, 4, 4)))
 
 
 class DCGANDiscriminator(nn.Module):

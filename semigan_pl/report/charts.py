@@ -1,7 +1,7 @@
 """Drawings of a run's numbers. Each function returns a drawing for `style.render`."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -57,10 +57,12 @@ def precision_recall(scores: Scores, chosen: str) -> Drawing:
 def histogram(scores: Scores, threshold: float | None) -> Drawing:
     """Scores of normal and of anomalous images, each as shares of its own label, with the threshold."""
     values = np.clip(scores.score, -LARGEST, LARGEST)
-    edges, is_log = histogram_edges(values, threshold)
+    place = None if threshold is None else float(np.clip(threshold, -LARGEST, LARGEST))
+    edges, is_log = histogram_edges(values, place)
 
     def draw(figure: Figure, theme: Theme) -> None:
         axes = figure.subplots()
+        axes.set(xscale="log" if is_log else "linear", xlim=(edges[0], edges[-1]), ylabel="share of the label's images")
         looks = ((0, "normal", theme.normal, None), (1, "anomalous", theme.anomalous, "////"))
         for label, name, colour, hatch in looks:
             # What lies beyond the axis goes to the end bins.
@@ -70,11 +72,10 @@ def histogram(scores: Scores, threshold: float | None) -> Drawing:
             shares = np.full(len(shown), 1 / len(shown))
             look: dict[str, Any] = {"histtype": "stepfilled", "edgecolor": colour, "linewidth": 1.2, "hatch": hatch}
             fill = (colour, 0.30 if hatch is None else 0.12)
-            axes.hist(shown, edges, weights=shares, label=f"{name} ({len(shown):,})", facecolor=fill, **look)
-        if threshold is not None:
-            axes.axvline(threshold, color=theme.ink, linewidth=1.1, linestyle="--", label=f"threshold {threshold:.4g}")
+            axes.hist(shown, edges.tolist(), weights=shares, label=f"{name} ({len(shown):,})", facecolor=fill, **look)
+        if place is not None:
+            axes.axvline(place, color=theme.ink, linewidth=1.1, linestyle="--", label=f"threshold {place:.4g}")
         beyond = int(np.sum((values < edges[0]) | (values > edges[-1])))
-        axes.set(xscale="log" if is_log else "linear", xlim=(edges[0], edges[-1]), ylabel="share of the label's images")
         axes.set_xlabel("score" + (f"  ({beyond} beyond the axis: in the end bins)" if beyond else ""))
         axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
         axes.legend(loc="best")
@@ -112,12 +113,12 @@ def class_dots(aurocs: dict[str, float], known: set[str]) -> Drawing:
                 axes.plot(x, rows, marker, markerfacecolor=face, markeredgecolor=theme.anomalous, label=label, zorder=3)
         axes.hlines(range(len(names)), 0, 1, color=theme.rule, linewidth=0.6)
         axes.axvline(0.5, color=theme.muted, linewidth=1, linestyle=":")
-        axes.set_yticks(range(len(names)), labels=[plain(name) for name in names])
+        axes.set_yticks(range(len(names)), labels=[plain(name, 18) for name in names])
         axes.set(xlabel="AUROC", ylim=(len(names) - 0.4, -0.6))
         axes.set_xlim(min(0.45, min(aurocs.values()) - 0.03), 1.015)
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+        figure.legend(loc="outside upper center", ncols=2)  # the axes may be narrow beside long names
 
     return draw
 
@@ -164,7 +165,7 @@ def _mark_threshold(axes: Axes, point: tuple[float, float], theme: Theme) -> Non
     axes.plot(*point, "o", label="at the threshold", markeredgewidth=1.4, zorder=5, clip_on=False, **look)
 
 
-def _unit_square(axes: Axes, legend: str) -> None:
+def _unit_square(axes: Axes, legend: Literal["best", "lower right"]) -> None:
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], labels[::-1], loc=legend)

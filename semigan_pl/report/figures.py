@@ -44,8 +44,9 @@ def curve_charts(run: RunFiles) -> Iterator[Chart]:
             groups.setdefault(PLAYERS.get(name[:2], name), {})[name] = values
     for group, columns in list(groups.items())[:MOST_CURVES]:
         file_name = "curves_" + "".join(letter if letter.isalnum() else "_" for letter in group)
-        caption = f"Loss terms of the {group}." if group in PLAYERS.values() else group
-        alt = f"{', '.join(columns)} over the images seen in training."
+        names = ", ".join(columns)
+        caption = f"Loss of the {group}: {names}." if group in PLAYERS.values() else group
+        alt = f"{names} over the images seen in training."
         yield Chart(file_name, charts.training_curves(run.curves["images_seen"], columns), alt, caption, 2.9)
 
 

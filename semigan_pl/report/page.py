@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import jinja2
 import numpy as np
 
+from semigan_pl.atomic import write_bytes
 from semigan_pl.report import pictures
 from semigan_pl.report.figures import Chart, curve_charts, result_charts
-from semigan_pl.report.run_files import Examples, RunFiles, read_run, write_atomically
+from semigan_pl.report.run_files import Examples, RunFiles, read_run
 from semigan_pl.report.style import DARK, LIGHT, render
 from semigan_pl.report.tables import class_table, confusion, number, score_terms
 from semigan_pl.report.verdict import verdict
@@ -53,7 +54,7 @@ def write_report(run_folder: Path, metrics: dict[str, Any] | None = None) -> Pat
     )
     environment.filters["number"] = number
     page = run.folder / "report.html"
-    write_atomically(page, environment.get_template("page.html.jinja").render(_content(run)).encode())
+    write_bytes(page, environment.get_template("page.html.jinja").render(_content(run)).encode())
     return page
 
 
@@ -87,7 +88,7 @@ def _content(run: RunFiles) -> dict[str, Any]:
 def _drawn(run: RunFiles, chart: Chart) -> ChartImage:
     """Draws a chart twice: the light one is also kept as a file, the dark one lives in the page only."""
     light, dark = (render(chart.drawing, theme, chart.height) for theme in (LIGHT, DARK))
-    write_atomically(run.folder / "figures" / f"{chart.name}.png", light)
+    write_bytes(run.folder / "figures" / f"{chart.name}.png", light)
     return ChartImage(_address(light), _address(dark), chart.alt, chart.caption)
 
 
@@ -95,7 +96,7 @@ def _example_blocks(run: RunFiles, examples: Examples) -> dict[str, list[Card]]:
     """The cards of each kind under their heading; the same as one sheet in figures/."""
     width, height = pictures.sheet_size(examples, MOST_EXAMPLES)
     sheet = render(pictures.sheet(examples, MOST_EXAMPLES), LIGHT, height, width)
-    write_atomically(run.folder / "figures" / "examples.png", sheet)
+    write_bytes(run.folder / "figures" / "examples.png", sheet)
     blocks = {}
     for kind, heading in pictures.headings(examples).items():
         rows = pictures.rows_of(examples, kind, MOST_EXAMPLES)
@@ -106,10 +107,9 @@ def _example_blocks(run: RunFiles, examples: Examples) -> dict[str, list[Card]]:
 def _card(run: RunFiles, examples: Examples, row: int, scale: float) -> Card:
     tiles = {name: _address(pictures.png(pixels)) for name, pixels in pictures.tiles(examples, row, scale).items()}
     scores = run.scores
-    places = np.flatnonzero(scores.index == examples.index[row]) if scores else []
-    if scores is None or not len(places):
+    if scores is None or examples.indices[row] not in scores.indices:
         return Card(tiles, "", "", None)
-    place = int(places[0])
+    place = int(np.argmax(scores.indices == examples.indices[row]))
     return Card(tiles, scores.classes[place], scores.paths[place], float(scores.score[place]))
 
 

@@ -1,7 +1,6 @@
 """Example images as PNG files: pixels stay pixels (nearest neighbour), all difference maps share one scale."""
 
 import io
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -9,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
 from semigan_pl.report.run_files import Examples
-from semigan_pl.report.style import Drawing, Theme
+from semigan_pl.report.style import Drawing, Theme, plain
 
 KINDS = {  # kind in examples.npz -> heading on the page
     "normal": "Normal images",
@@ -18,15 +17,20 @@ KINDS = {  # kind in examples.npz -> heading on the page
     "missed": "Misses: anomalies called normal",
 }
 COLOUR_MAP = "magma"  # its lightness rises evenly, so it reads the same without colour vision
-SMALLEST_SIDE = 96  # px of a tile in the file
+SMALLEST_SIDE, LARGEST_SIDE = 96, 256  # px of a tile in the file: sharp on a screen, yet a page of a few MB
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """(H, W, 3) uint8 -> a PNG file, enlarged by a whole factor if it is small."""
-    factor = -(-SMALLEST_SIDE // min(pixels.shape[:2]))
-    enlarged = pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+    """(H, W, 3) uint8 -> a PNG file, enlarged by a whole factor if it is small, shrunk by one if it is huge."""
+    enlarge = -(-SMALLEST_SIDE // min(pixels.shape[:2]))
+    shown = pixels.repeat(enlarge, axis=0).repeat(enlarge, axis=1)
+    shrink = max(pixels.shape[:2]) // LARGEST_SIDE
+    if shrink > 1 and enlarge == 1:
+        height, width = (side // shrink for side in pixels.shape[:2])
+        blocks = pixels[: height * shrink, : width * shrink].reshape(height, shrink, width, shrink, 3)
+        shown = np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8)
     buffer = io.BytesIO()
-    imsave(buffer, np.ascontiguousarray(enlarged), format="png")
+    imsave(buffer, np.ascontiguousarray(shown), format="png")
     return buffer.getvalue()
 
 
@@ -75,26 +79,35 @@ def sheet_size(examples: Examples, most: int) -> tuple[float, float]:
 
 def sheet(examples: Examples, most: int) -> Drawing:
     """All kinds on one sheet: a block for each kind, a line each for input, reconstruction, difference."""
-    scale = map_scale(examples)
-    kinds = headings(examples)
+    kinds, scale = headings(examples), map_scale(examples)
 
     def draw(figure: Figure, theme: Theme) -> None:
-        blocks = np.atleast_1d(np.array(figure.subfigures(len(kinds), 1), dtype=object))
-        for block, kind in zip(blocks, kinds, strict=True):
-            rows = rows_of(examples, kind, most)
-            columns = [tiles(examples, row, scale) for row in rows]
-            block.suptitle(kinds[kind], x=0.01, ha="left", fontsize=9.5, color=theme.ink)
-            grid = block.subplots(len(columns[0]), most, squeeze=False)
-            for cell in grid.flat:
-                cell.set_axis_off()
-            for column, shown in enumerate(columns):
-                for line, pixels in enumerate(shown.values()):
-                    grid[line, column].imshow(pixels, interpolation="nearest")
-            for line, name in enumerate(columns[0]):
-                place: dict[str, Any] = {"transform": grid[line, 0].transAxes, "ha": "right", "va": "center"}
-                grid[line, 0].text(-0.1, 0.5, name, fontsize=7.5, color=theme.muted, **place)
+        blocks = figure.subplots(len(kinds), 1, squeeze=False)[:, 0]
+        for axes, (kind, heading) in zip(blocks, kinds.items(), strict=True):
+            shown = [tiles(examples, row, scale) for row in rows_of(examples, kind, most)]
+            axes.imshow(mosaic([list(column.values()) for column in shown], most), interpolation="nearest")
+            axes.set_title(plain(heading, 60))
+            lines = len(shown[0])
+            height = axes.get_ylim()[0] + 0.5
+            axes.set_yticks([(line + 0.5) * height / lines for line in range(lines)], labels=list(shown[0]))
+            axes.set_xticks([])
+            axes.tick_params(length=0)
+            axes.spines[:].set_visible(False)
 
     return draw
+
+
+def mosaic(columns: list[list[np.ndarray]], n_columns: int) -> np.ndarray:
+    """Columns of equal tiles (H, W, 3) uint8 -> one picture with transparent gaps, (rows, columns, 4) uint8."""
+    height, width, _ = columns[0][0].shape
+    gap = max(1, width // 16)
+    picture = np.zeros((len(columns[0]) * (height + gap), n_columns * (width + gap), 4), dtype=np.uint8)
+    for column, column_tiles in enumerate(columns):
+        for line, tile in enumerate(column_tiles):
+            top, left = line * (height + gap), column * (width + gap)
+            picture[top : top + height, left : left + width, :3] = tile
+            picture[top : top + height, left : left + width, 3] = 255
+    return picture
 
 
 def _rgb(image: np.ndarray) -> np.ndarray:

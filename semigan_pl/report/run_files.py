@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ NOT_TERMS = {"known", "unseen"}  # test/auroc_known and test/auroc_unseen are su
 class Scores(NamedTuple):
     """One row per test image, in the order of scores.csv."""
 
-    index: np.ndarray  # (n,) int64
+    indices: np.ndarray  # (n,) int64, positions in the image source
     paths: list[str]
     classes: list[str]
     labels: np.ndarray  # (n,) int64, 1 = anomalous
@@ -31,7 +30,7 @@ class Scores(NamedTuple):
 class Examples(NamedTuple):
     """Test images to look at."""
 
-    index: np.ndarray  # (k,) int64
+    indices: np.ndarray  # (k,) int64
     kind: np.ndarray  # (k,) str
     images: np.ndarray  # (k, C, H, W) uint8
     reconstructions: np.ndarray | None  # (k, C, H, W) in [-1, 1]
@@ -55,8 +54,7 @@ class RunFiles:
     def number(self, key: str) -> float | None:
         """The metric, or None where it is not defined in this run."""
         value = self.metrics.get(key)
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return float(value) if is_number and math.isfinite(value) else None
+        return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
     @property
     def chosen(self) -> str:
@@ -91,17 +89,6 @@ def read_run(folder: Path, metrics: dict[str, Any] | None = None) -> RunFiles:
     )
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes under a temporary name first: whoever reads `path` sees the old file or the whole new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
@@ -129,7 +116,7 @@ def _read_scores(path: Path) -> Scores | None:
     columns: dict[str, list[str]] = {name: [row[name] for row in rows] for name in rows[0]}
     decided = all(columns["decision"])
     return Scores(
-        index=np.array(columns["index"], dtype=np.int64),
+        indices=np.array(columns["index"], dtype=np.int64),
         paths=columns["path"],
         classes=columns["class"],
         labels=np.array(columns["label"], dtype=np.int64),
@@ -148,7 +135,6 @@ def _read_examples(path: Path) -> Examples | None:
     if not path.is_file():
         return None
     with np.load(path, allow_pickle=False) as arrays:
-        found = {name: arrays[name] for name in Examples._fields if name in arrays}
-    if not len(found["index"]):
-        return None
-    return Examples(**{name: found.get(name) for name in Examples._fields})
+        reconstructions, maps = arrays.get("reconstructions"), arrays.get("maps")
+        examples = Examples(arrays["index"], arrays["kind"], arrays["images"], reconstructions, maps)
+    return examples if len(examples.indices) else None

@@ -71,7 +71,7 @@ def plain(text: str, length: int = 24) -> str:
     return shortened.replace("$", r"\$")
 
 
-def _settings(theme: Theme) -> dict[str, Any]:
+def _settings(theme: Theme) -> dict[Any, Any]:
     return {
         "font.size": 9.5,
         "axes.titlesize": 9.5,

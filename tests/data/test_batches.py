@@ -41,9 +41,7 @@ def test_resuming_continues_exactly(start: int) -> None:
 def test_ranks_make_up_the_global_batch(world_size: int) -> None:
     ranks = [TrainingBatches(**SIZES, start=24, stop=300, rank=r, world_size=world_size) for r in range(world_size)]
     share = 12 // world_size
-    for parts, batch in zip(
-        zip(*ranks, strict=True), TrainingBatches(**SIZES, start=24, stop=300), strict=True
-    ):
+    for parts, batch in zip(zip(*ranks, strict=True), TrainingBatches(**SIZES, start=24, stop=300), strict=True):
         joined = [part[:share] for part in parts] + [part[share:] for part in parts]
         np.testing.assert_array_equal(np.concatenate(joined), batch)
 
@@ -70,13 +68,13 @@ def test_errors(changes: dict[str, int], message: str) -> None:
 
 def test_evaluation_takes_every_image_once() -> None:
     parts = [list(EvaluationBatches(23, 4, rank, 3)) for rank in range(3)]
-    np.testing.assert_array_equal(np.sort(np.concatenate(sum(parts, []))), np.arange(23))
+    np.testing.assert_array_equal(np.sort(np.concatenate([batch for part in parts for batch in part])), np.arange(23))
     assert [len(EvaluationBatches(23, 4, rank, 3)) for rank in range(3)] == [len(part) for part in parts] == [2, 2, 2]
 
 
 def test_images_are_scaled_to_minus_one_and_one() -> None:
     batch = images_of(256).__getitems__(np.array([0, 255, 100]))
-    torch.testing.assert_close(batch.images[:, 0, 0, 0], torch.tensor([1.0, -1.0, 155 / 127.5 - 1]), rtol=0, atol=0)
+    torch.testing.assert_close(batch.images[:, 0, 0, 0], torch.tensor([1.0, -1.0, 155 / 127.5 - 1]))
     assert (batch.images.dtype, batch.images.shape) == (torch.float32, (3, 1, 2, 2))
     assert batch.labels.tolist() == [0, 1, 0]
     assert batch.indices.tolist() == [100, 355, 200]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -46,9 +49,7 @@ def test_memory_and_disk_hold_the_same(source: ImageFiles, tmp_path: Path) -> No
     assert not (tmp_path / "unused").exists()
 
 
-def test_second_load_decodes_nothing(
-    source: ImageFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_second_load_decodes_nothing(source: ImageFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_disk(tmp_path).load(source, ALL, FORMAT)
     monkeypatch.setattr(source, "read", lambda position: pytest.fail("decoded again"))
     assert values(on_disk(tmp_path).load(source, ALL, FORMAT)) == [0, 10, 20, 30, 40, 50]
@@ -71,17 +72,24 @@ def test_other_settings_have_other_files(source: ImageFiles, tmp_path: Path) -> 
     assert len(list((tmp_path / "cache").glob("six_*.npy"))) == 5
 
 
-def test_a_killed_build_leaves_nothing_half_done(
-    source: ImageFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A child is killed for good (no handler runs) when it comes to the fourth image."""
-    child = os.fork()
-    if child == 0:
-        read = source.read
-        source.read = lambda position: os._exit(9) if position == 3 else read(position)  # type: ignore[method-assign]
-        on_disk(tmp_path).load(source, ALL, FORMAT)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+KILLED_BUILD = """
+import os, signal, sys
+import numpy as np
+from semigan_pl.data.cache import ImageCache
+from semigan_pl.data.image_source import ImageFiles
+from semigan_pl.data.transforms import ImageFormat
+
+source = ImageFiles("six", ["x"], [0] * 6, [""] * 6, sys.argv[2:])
+read = source.read
+source.read = lambda position: os.kill(os.getpid(), signal.SIGKILL) if position == 3 else read(position)
+ImageCache(sys.argv[1], memory_mb=0).load(source, np.arange(6), ImageFormat(4, 1))
+"""
+
+
+def test_a_killed_build_leaves_nothing_half_done(source: ImageFiles, tmp_path: Path) -> None:
+    """The builder is killed for good when it comes to the fourth image."""
+    command = [sys.executable, "-c", KILLED_BUILD, str(tmp_path / "cache"), *source.paths]
+    assert subprocess.run(command, cwd=Path(__file__).parents[2], check=False).returncode == -signal.SIGKILL
     (unfinished,) = (tmp_path / "cache").iterdir()
     assert unfinished.suffix == ".unfinished"
     assert values(on_disk(tmp_path).load(source, ALL, FORMAT)) == [0, 10, 20, 30, 40, 50]
@@ -93,9 +101,7 @@ def test_a_killed_build_leaves_nothing_half_done(
     assert not unfinished.exists()
 
 
-def test_an_interrupted_build_cleans_up(
-    source: ImageFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_build_cleans_up(source: ImageFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(position: int) -> Image.Image:
         raise KeyboardInterrupt
 
@@ -119,7 +125,8 @@ def test_progress_bar_only_where_it_takes_long(
 ) -> None:
     assert list(cache_module._with_progress(5, "Reading", patience=60)) == [0, 1, 2, 3, 4]
     assert capsys.readouterr().err == ""
-    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes the captured stream for a terminal
+    monkeypatch.setenv("TERM", "xterm")
     assert list(cache_module._with_progress(5, "Reading", patience=0)) == [0, 1, 2, 3, 4]
     assert "Reading" in capsys.readouterr().err
 

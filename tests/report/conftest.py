@@ -14,8 +14,6 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 HOSTILE = '<img src=x onerror="alert(1)">&$\\frac{'
 CLASSES = ["eight", "one", HOSTILE, "seven"]  # the first is normal, "one" is known in training
 
-RunFactory = Callable[..., Path]
-
 
 def _auroc(labels: np.ndarray, values: np.ndarray) -> float | None:
     return float(roc_auc_score(labels, values)) if 0 < labels.sum() < len(labels) else None
@@ -102,7 +100,7 @@ def _write_settings(folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def make_run(tmp_path: Path) -> RunFactory:
+def make_run(tmp_path: Path) -> Callable[..., Path]:
     """make_run(n_per_class=20, scale=1.0, images_only=False, **changes to metrics.json) -> the folder."""
 
     def make(n_per_class: int = 20, scale: float = 1.0, images_only: bool = False, **changes: Any) -> Path:

@@ -1,0 +1,203 @@
+"""The data module: labels, caching, resuming with a trainer, and the configs that build it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from omegaconf import OmegaConf
+
+from semigan_pl.data.cache import ImageCache
+from semigan_pl.data.datamodule import AnomalyDataModule
+from semigan_pl.data.digits import digits
+from semigan_pl.data.image_source import ImageSource
+from semigan_pl.data.protocol import Protocol
+from semigan_pl.data.transforms import ImageFormat
+from semigan_pl.types import Batch
+
+CONF = Path(__file__).parents[2] / "conf"
+DATA_CONFIGS = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
+
+
+def data_module(source: ImageSource | None = None, max_images: int = 64, **knobs: Any) -> AnomalyDataModule:
+    defaults: dict[str, Any] = {"normal_classes": [8], "contamination": 0.1, "known_anomalies": 50}
+    cache = ImageCache("unused", memory_mb=100)
+    return AnomalyDataModule(
+        source or digits(), Protocol(**defaults | knobs), ImageFormat(16, 1), cache, 8, None, 64, max_images
+    )
+
+
+class Spy(pl.LightningModule):
+    """Trains next to nothing; remembers what it was given, and leaves a checkpoint after so many batches."""
+
+    images_seen: torch.Tensor
+
+    def __init__(self, checkpoint_after: int = 0, path: Path | None = None) -> None:
+        super().__init__()
+        self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.automatic_optimization = False
+        self.checkpoint_after, self.path = checkpoint_after, path
+        self.batches: list[Batch] = []
+        self.validated: list[int] = []
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        self.batches.append(batch)
+        optimizer: Any = self.optimizers()
+        self.manual_backward(self.weight**2)
+        optimizer.step()
+        self.images_seen.add_(int((batch.labels == 0).sum()))
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        if len(self.batches) == self.checkpoint_after:
+            self.trainer.save_checkpoint(str(self.path))
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.validated += batch.indices.tolist()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def fit(data: AnomalyDataModule, spy: Spy, checkpoint: Path | None = None) -> Spy:
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(spy, datamodule=data, ckpt_path=checkpoint)
+    return spy
+
+
+def test_labels_of_every_loader() -> None:
+    data = data_module()
+    data.setup()
+    val, test = (
+        [torch.cat(parts) for parts in zip(*loader, strict=True)]
+        for loader in (data.val_dataloader(), data.test_dataloader())
+    )
+    # Hidden anomalies are in validation, labelled normal.
+    hidden = [index for index in data.splits.val.tolist() if data.class_name_of(index) != "8"]
+    assert hidden
+    assert not val[1][torch.isin(val[2], torch.tensor(hidden))].any()
+    assert val[2][val[1] == 1].tolist() == data.splits.val_known.tolist()
+    assert test[2].tolist() == data.splits.test.tolist()
+    assert test[1].tolist() == [int(data.class_name_of(index) != "8") for index in test[2].tolist()]
+
+
+def test_images_are_those_of_the_source() -> None:
+    data = data_module()
+    images, _, indices = next(iter(data.test_dataloader()))
+    for image, index in zip(images, indices.tolist(), strict=True):
+        expected = torch.from_numpy(data.image_format(data.source.read(index)).copy())
+        assert torch.equal((image + 1).mul(127.5).round().to(torch.uint8), expected)
+    assert data.path_of(int(indices[0])) == f"digits/{int(indices[0])}"
+
+
+def test_setup_twice_reads_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = data_module()
+    data.prepare_data()
+    monkeypatch.setattr(data.source, "read", lambda position: pytest.fail("read again"))
+    data.setup("fit")
+    data.setup("test")
+
+
+def test_only_images_in_use_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = data_module(test_limit=20)
+    read, positions = data.source.read, []
+
+    def remembered(position: int) -> Any:
+        positions.append(position)
+        return read(position)
+
+    monkeypatch.setattr(data.source, "read", remembered)
+    data.setup()
+    assert positions == np.sort(np.concatenate(data.splits)).tolist()
+    assert len(positions) < 300
+
+
+def test_training_knows_nothing_of_hidden_anomalies() -> None:
+    data = data_module(known_classes=[1])
+    spy = fit(data, Spy())
+    indices = torch.cat([batch.indices[batch.labels == 1] for batch in spy.batches]).tolist()
+    assert {data.class_name_of(index) for index in indices} == {"1"}
+    unlabelled = torch.cat([batch.indices[batch.labels == 0] for batch in spy.batches])
+    assert set(unlabelled.tolist()) <= set(data.splits.train.tolist())
+    assert [batch.labels.tolist() for batch in spy.batches] == [[0] * 8 + [1] * 8] * 8
+
+
+def test_no_known_anomalies_no_known_batch() -> None:
+    spy = fit(data_module(known_anomalies=0), Spy())
+    assert [batch.labels.tolist() for batch in spy.batches] == [[0] * 8] * 8
+
+
+@pytest.mark.parametrize("batches", [1, 3, 7])
+def test_resumed_training_sees_the_same_batches(tmp_path: Path, batches: int) -> None:
+    path = tmp_path / "last.ckpt"
+    whole = fit(data_module(), Spy(batches, path))
+    resumed = fit(data_module(), Spy(), checkpoint=path)
+    assert (len(whole.batches), int(resumed.images_seen)) == (8, 64)
+    for expected, batch in zip(whole.batches[batches:], resumed.batches, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(expected, batch, strict=True))
+    assert resumed.validated == whole.validated  # at the end, once each
+    assert len(set(whole.validated)) == len(whole.validated) > 0
+
+
+def test_weights_from_elsewhere_continue_their_count() -> None:
+    spy = Spy()
+    spy.images_seen.fill_(40)
+    assert len(fit(data_module(), spy).batches) == 3
+
+
+def test_summary_counts_what_is_there() -> None:
+    data = data_module(known_classes=[1, 2])
+    summary = json.loads(json.dumps(data.summary()))
+    assert summary["normal_classes"] == ["8"]
+    assert summary["known_classes"] == ["1", "2"]
+    assert {split: sum(counts.values()) for split, counts in summary["counts"].items()} == {
+        split: len(positions) for split, positions in data.splits._asdict().items()
+    }
+    train = summary["counts"]["train"]
+    assert summary["hidden_anomalies"] == sum(train.values()) - train["8"]
+    assert summary["contamination"] == pytest.approx(summary["hidden_anomalies"] / sum(train.values()))
+    assert summary["known_anomalies"] == 45
+
+
+@pytest.mark.parametrize("name", DATA_CONFIGS)
+def test_every_data_config_names_what_exists(name: str) -> None:
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        config = hydra.compose(f"data/{name}", overrides=["+seed=5", "+max_images=640"])
+    OmegaConf.resolve(config)
+    assert config.data.name == name
+    assert config.data.module.protocol.seed == 5
+    source = hydra.utils.get_method(config.data.source._target_)
+    assert set(config.data.source) - {"_target_"} <= set(source.__code__.co_varnames)
+    protocol = hydra.utils.instantiate(config.data.module.protocol, _convert_="all")
+    assert protocol == Protocol(**{knob: config.data[knob] for knob in Protocol.__dataclass_fields__})
+
+
+def test_config_builds_the_data_module(tmp_path: Path) -> None:
+    overrides = [
+        "+seed=0",
+        "+max_images=640",
+        "data.n_normal=2",
+        f"data.cache_dir={tmp_path}",
+        "data.cache_memory_mb=0",
+    ]
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        config = hydra.compose("data/digits", overrides=overrides)
+    data = hydra.utils.instantiate(config.data.module, _convert_="all")
+    assert isinstance(data, AnomalyDataModule)
+    assert (len(data.roles.normal), data.max_images, data.batch_size) == (2, 640, 64)
+    assert next(iter(data.val_dataloader())).images.shape[1:] == (1, 16, 16)
+    assert len(list(tmp_path.glob("digits_*.npy"))) == 1

@@ -1,0 +1,165 @@
+"""The parts of a report one by one: verdict, histogram, pictures, files, terminal table."""
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from rich.console import Console
+
+from semigan_pl.atomic import write_bytes
+from semigan_pl.report import pictures, print_summary
+from semigan_pl.report.charts import histogram_edges, running_median
+from semigan_pl.report.figures import result_charts
+from semigan_pl.report.run_files import Examples, read_run
+from semigan_pl.report.style import DARK, LIGHT, plain, render
+from semigan_pl.report.tables import Confusion, confusion
+from semigan_pl.report.verdict import auroc_interval, verdict
+
+RunFactory = Callable[..., Path]
+
+
+def _printed(folder: Path, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    print_summary(folder, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_terminal_table(make_run: RunFactory) -> None:
+    folder = make_run()
+    printed, metrics = _printed(folder), read_run(folder).metrics
+    lines = [line.split() for line in printed.splitlines()]
+    assert ["fused", "←", "the", "score", "0.954", f"{metrics['test/auroc']:.3f}"] in lines
+    assert ["critic", "0.988", f"{metrics['test/auroc_critic']:.3f}"] in lines
+    assert ["F1", "at", "the", "threshold", f"{metrics['test/f1']:.3f}"] in lines
+    assert ["AUROC,", "unseen", "kinds", f"{metrics['test/auroc_unseen']:.3f}"] in lines
+    assert printed.rstrip().endswith(f"Report: {folder / 'report.html'}")
+
+
+def test_the_terminal_table_without_known_anomalies(make_run: RunFactory) -> None:
+    folder = make_run(**dict.fromkeys(["val/auroc_fused", "test/auroc_known"]), model="[bold]x[/nope]")
+    lines = [line.split() for line in _printed(folder, width=60).splitlines()]
+    assert ["fused", "←", "the", "score", "—", f"{read_run(folder).metrics['test/auroc']:.3f}"] in lines
+    assert ["AUROC,", "known", "kinds", "—"] in lines
+
+
+def test_the_interval_is_that_of_hanley_and_mcneil() -> None:
+    low, high = auroc_interval(0.85, 50, 50)
+    q1, q2 = 0.85 / 1.15, 2 * 0.7225 / 1.85
+    error = np.sqrt((0.85 * 0.15 + 49 * (q1 - 0.7225) + 49 * (q2 - 0.7225)) / 2500)
+    assert (low, high) == pytest.approx((0.85 - 1.96 * error, 0.85 + 1.96 * error))
+    assert auroc_interval(1.0, 1, 1) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("auroc", "words"),
+    [(0.999, "almost perfectly"), (0.91, " well ("), (0.72, "only in part"), (0.51, "guessing"), (0.2, "worse than")],
+)
+def test_the_verdict_follows_the_number(make_run: RunFactory, auroc: float, words: str) -> None:
+    assert words in verdict(read_run(make_run(**{"test/auroc": auroc}))).sentences[0]
+
+
+def test_the_verdict_names_what_speaks_against_the_run(make_run: RunFactory) -> None:
+    changes = {"test/auroc": 0.8, "test/auroc_critic": 0.95, "test/auroc_known": 0.9, "test/auroc_unseen": 0.7}
+    cautions = " ".join(verdict(read_run(make_run(**changes, **{"test/f1": 0.5}))).cautions)
+    assert "AUROC 0.700, against 0.900 on the known kinds" in cautions
+    assert "“critic” ranks these images better (AUROC 0.950)" in cautions
+    assert "Its F1 (0.500) is no better than calling every image anomalous (0.667)" in cautions
+
+
+def test_confusion_counts_every_image_once(make_run: RunFactory) -> None:
+    scores = read_run(make_run()).scores
+    assert scores is not None
+    labels, decisions = np.array([1, 1, 1, 0, 0, 0]), np.array([1, 1, 0, 1, 0, 0])
+    assert confusion(scores._replace(labels=labels, decisions=decisions)) == Confusion(2, 1, 1, 2)
+    assert confusion(scores._replace(decisions=None)) is None
+
+
+def test_outliers_do_not_squeeze_the_histogram() -> None:
+    values = np.append(np.linspace(-1, 1, 1000), 1e12)
+    edges, is_log = histogram_edges(values, threshold=1.5)
+    assert not is_log
+    assert edges[0] < -0.95
+    assert 1.5 < edges[-1] < 2
+
+
+def test_a_few_scores_are_all_inside_the_axis() -> None:
+    edges, _ = histogram_edges(np.array([0.0, 1.0, 5.0]), threshold=None)
+    assert edges[0] < 0
+    assert edges[-1] > 5
+
+
+def test_positive_scores_over_decades_are_drawn_on_a_logarithmic_axis() -> None:
+    edges, is_log = histogram_edges(np.geomspace(1e-3, 1e3, 500), threshold=1.0)
+    assert is_log
+    np.testing.assert_allclose(edges[1:] / edges[:-1], edges[1] / edges[0])
+
+
+def test_running_median_passes_over_a_spike() -> None:
+    values = np.ones(200)
+    values[100] = 1e9
+    np.testing.assert_array_equal(running_median(values), np.ones(200))
+    np.testing.assert_array_equal(running_median(np.array([3.0])), [3.0])
+
+
+def test_pixels_stay_pixels() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    enlarged = np.rint(imread(io.BytesIO(pictures.png(pixels)))[..., :3] * 255).astype(np.uint8)
+    np.testing.assert_array_equal(enlarged, pixels.repeat(20, axis=0).repeat(20, axis=1))
+
+
+def test_a_huge_image_is_averaged() -> None:
+    small = np.random.default_rng(0).integers(0, 256, (256, 300, 3), dtype=np.uint8)
+    shrunk = imread(io.BytesIO(pictures.png(small.repeat(4, axis=0).repeat(4, axis=1))))[..., :3]
+    np.testing.assert_allclose(shrunk, small / 255, atol=1e-6)
+
+
+def test_tiles_show_the_values() -> None:
+    levels = np.array([-1, 0, 1, 3], dtype=np.float32).reshape(1, 1, 2, 2)
+    images = np.array([[[[0, 255], [7, 9]]]], dtype=np.uint8)
+    examples = Examples(np.array([0]), np.array(["normal"]), images, levels, np.zeros((1, 1, 2, 2), np.float32))
+    tiles = pictures.tiles(examples, 0, pictures.map_scale(examples))
+    assert tiles["input"][..., 0].tolist() == [[0, 255], [7, 9]]
+    assert tiles["reconstruction"][..., 2].tolist() == [[0, 128], [255, 255]]
+    assert tiles["difference"].max() <= 4  # the black end of the colours
+
+
+def test_names_are_drawn_as_they_stand() -> None:
+    assert plain("a$b$") == r"a\$b\$"
+    assert plain("x" * 30) == "x" * 23 + "…"
+    assert plain(" \n ") == "(no name)"
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "page"
+    write_bytes(path, b"old")
+
+    def full(source: Path, target: Path) -> None:
+        raise OSError("no space")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="no space"):
+        write_bytes(path, b"new")
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("page", b"old")]
+
+
+def test_a_truncated_line_of_the_curves_is_read_as_missing(make_run: RunFactory) -> None:
+    folder = make_run()
+    with (folder / "metrics.csv").open("a") as file:
+        file.write("9999,1.5")
+    curves = read_run(folder).curves
+    assert curves["images_seen"][-1] == 9999
+    assert np.isnan(curves["train/g_adversarial"][-1])
+
+
+def test_a_chart_is_the_same_twice_and_leaves_the_settings_alone(make_run: RunFactory) -> None:
+    before = dict(matplotlib.rcParams)
+    chart = next(result_charts(read_run(make_run())))
+    assert render(chart.drawing, LIGHT) == render(chart.drawing, LIGHT)
+    assert render(chart.drawing, LIGHT) != render(chart.drawing, DARK)
+    assert dict(matplotlib.rcParams) == before

@@ -1,0 +1,204 @@
+"""The command line from end to end, on a budget of seconds: what a run leaves behind, and what it says."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+
+import run
+
+ROOT = Path(__file__).parents[1]
+SMALL = [
+    "trainer.log_every_n_steps=5",
+    "search.steps=3",
+    "search.starts=8",
+    "network_sizes.small.width=8",
+    "data.test_limit=60",
+]
+
+
+Run = subprocess.CompletedProcess[str]
+
+
+def command(cwd: Path, *arguments: str) -> Run:
+    """`python run.py ...` as a user types it, outputs landing in `cwd`."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "run.py"), *arguments], cwd=cwd, capture_output=True, text=True, timeout=300
+    )
+
+
+def call(cwd: Path, *arguments: str) -> Run:
+    """The same in this process, which spares the seconds of importing."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err), warnings.catch_warnings():
+        patch.setattr(sys, "argv", ["run.py", *arguments])
+        patch.chdir(cwd)
+        try:
+            run.main()
+        except SystemExit as stop:
+            code = 1 if isinstance(stop.code, str) else int(stop.code or 0)
+            err.write(stop.code if isinstance(stop.code, str) else "")
+    return Run(arguments, code, out.getvalue(), err.getvalue())
+
+
+def scores(folder: Path) -> dict[str, np.ndarray]:
+    """Columns of scores.csv; numbers where they are numbers."""
+    with (folder / "scores.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    texts = ("path", "class")
+    return {k: np.array([row[k] if k in texts else float(row[k]) for row in rows]) for k in rows[0]}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+    """One small run of the main job."""
+    place = tmp_path_factory.mktemp("run")
+    result = command(place, *SMALL, "run=first", "max_images=1280", "data.known_classes=[0,1,2]")
+    assert result.returncode == 0, result.stderr
+    return place / "first", result
+
+
+def test_a_run_leaves_what_it_promises(finished: tuple[Path, Run]) -> None:
+    folder, result = finished
+    for name in ("scores.csv", "metrics.csv", "data.json", "examples.npz", "report.html", ".hydra/config.yaml"):
+        assert (folder / name).is_file(), name
+    assert (folder / "figures" / "samples_000001280.png").is_file()
+    assert not list(folder.rglob("*.partial*"))
+    assert "report.html" in result.stdout
+    assert "arning" not in result.stdout + result.stderr
+
+
+def test_metrics_agree_with_scikit_learn(finished: tuple[Path, Run]) -> None:
+    folder, _ = finished
+    metrics = json.loads((folder / "metrics.json").read_text())
+    table = scores(folder)
+    labels, score = table["label"], table["score"]
+    assert metrics["score"] == "fused"
+    assert np.array_equal(table["score"], table["fused"])
+    for term in ("residual", "discrimination", "anogan", "critic", "fused"):
+        assert metrics[f"test/auroc_{term}"] == pytest.approx(roc_auc_score(labels, table[term]), abs=1e-12)
+        assert 0 <= metrics[f"val/auroc_{term}"] <= 1
+    assert metrics["test/auroc"] == metrics["test/auroc_fused"]
+    assert metrics["test/average_precision"] == pytest.approx(average_precision_score(labels, score), abs=1e-12)
+    assert np.array_equal(table["decision"], score > metrics["test/threshold"])
+    assert metrics["test/f1"] == pytest.approx(f1_score(labels, table["decision"]), abs=1e-12)
+    assert metrics["test/accuracy"] == pytest.approx(np.mean(labels == table["decision"]), abs=1e-12)
+    assert metrics["test/prevalence"] == pytest.approx(labels.mean(), abs=1e-12)
+    assert metrics["objective"] == metrics["val/auroc"]
+    known = np.isin(table["class"], ["0", "1", "2"])
+    for key, rows in (("known", known), ("unseen", ~known)):
+        chosen = rows | (labels == 0)
+        assert metrics[f"test/auroc_{key}"] == pytest.approx(roc_auc_score(labels[chosen], score[chosen]), abs=1e-12)
+    class_3 = (table["class"] == "3") | (labels == 0)
+    expected = roc_auc_score(labels[class_3], score[class_3])
+    assert metrics["test/auroc_class/3"] == pytest.approx(expected, abs=1e-12)
+    for key in ("test/f1_max", "test/f1_max_inlier", "test/precision", "test/recall", "test/images_per_second"):
+        assert metrics[key] > 0
+    assert metrics["train/images_seen"] == 1280
+    assert {"torch", "python"} <= set(metrics["versions"])
+
+
+def test_terms_are_what_they_are_called(finished: tuple[Path, Run]) -> None:
+    table = scores(finished[0])
+    expected = 0.9 * table["residual"] + 0.1 * table["discrimination"]
+    np.testing.assert_allclose(table["anogan"], expected, rtol=1e-5)
+
+
+def test_training_curves_count_images(finished: tuple[Path, Run]) -> None:
+    with (finished[0] / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    assert next(iter(rows[0])) == "images_seen"
+    assert {"train/d_adversarial", "train/d_known_anomalies", "train/g_adversarial"} <= set(rows[0])
+    assert all(int(row["images_seen"]) % 64 == 0 for row in rows)
+
+
+def test_a_checkpoint_is_data_and_knows_everything(finished: tuple[Path, Run]) -> None:
+    folder, _ = finished
+    content = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert content["config"]["data"]["image_size"] == 16
+    assert content["data"]["normal_classes"] == ["8"]
+    state = content["state_dict"]["_extra_state"]
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert state["calibration"]["thresholds"]["fused"] == metrics["test/threshold"]
+    assert state["images_seen"] == 1280
+
+
+def test_a_stopped_run_continues_to_the_same_scores(finished: tuple[Path, Run], tmp_path: Path) -> None:
+    half = call(tmp_path, *SMALL, "run=half", "max_images=640", "data.known_classes=[0,1,2]")
+    assert half.returncode == 0, half.stderr
+    whole = call(tmp_path, "run=half", "checkpoint=last", "max_images=1280")
+    assert whole.returncode == 0, whole.stderr
+    continued, uninterrupted = scores(tmp_path / "half"), scores(finished[0])
+    for name, values in uninterrupted.items():
+        assert np.array_equal(values, continued[name]), name
+    with (tmp_path / "half" / "metrics.csv").open(newline="") as file:
+        seen = [int(row["images_seen"]) for row in csv.DictReader(file)]
+    assert seen == sorted(set(seen))
+
+
+def test_a_checkpoint_starts_a_new_run_with_another_search(
+    finished: tuple[Path, Run],
+) -> None:
+    folder, _ = finished
+    before = (folder / "metrics.json").read_bytes()
+    result = call(folder.parent, f"checkpoint={folder}/checkpoints/last.ckpt", "run=again", "search.steps=1")
+    assert result.returncode == 0, result.stderr
+    assert json.loads((folder.parent / "again" / "metrics.json").read_text())["train/images_seen"] == 1280
+    earlier, later = scores(folder), scores(folder.parent / "again")
+    assert np.array_equal(earlier["critic"], later["critic"])  # the same networks
+    assert not np.array_equal(earlier["residual"], later["residual"])
+    assert (folder / "metrics.json").read_bytes() == before
+
+
+def test_the_report_is_made_again_from_files(finished: tuple[Path, Run]) -> None:
+    folder, _ = finished
+    (folder / "report.html").unlink()
+    config = (folder / ".hydra" / "config.yaml").read_bytes()
+    result = call(folder.parent, "task=report", "run=first")
+    assert result.returncode == 0, result.stderr
+    assert (folder / "report.html").is_file()
+    assert (folder / ".hydra" / "config.yaml").read_bytes() == config, "the run's own config was overwritten"
+
+
+def test_multirun_gives_every_job_its_own_folder(tmp_path: Path) -> None:
+    result = call(tmp_path, "-m", "model.gamma=1,0.5", "max_images=128", *SMALL[:-1], "data.test_limit=30")
+    assert result.returncode == 0, result.stderr
+    folders = [path.parent for path in (tmp_path / "multirun" / "digits").rglob("metrics.json")]
+    assert len(folders) == 2
+    assert all("model.gamma=" in folder.name for folder in folders)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["model.gamma=0"], ["model.gamma=0", "(0, 1]"]),
+        (["data.known_anomalies=0"], ["data.known_anomalies=0", "model.gamma=1"]),
+        (["data.contamination=1.5"], ["contamination"]),
+        (["data.normal_classes=[eleven]"], ["eleven"]),
+        (["checkpoint=nowhere.ckpt"], ["nowhere.ckpt", "checkpoint"]),
+        (["data=mnist"], ["data.root"]),
+        (["data.image_size=28"], ["data.image_size=28"]),
+        (["model.decision.score=magic"], ["magic"]),
+        (["task=dance"], ["dance", "fit"]),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_bad_input_gets_one_sentence(arguments: list[str], words: list[str], tmp_path: Path) -> None:
+    result = call(tmp_path, "max_images=128", *arguments)
+    assert result.returncode != 0
+    assert "Traceback" not in result.stderr
+    message = next(line for line in result.stderr.splitlines() if line.startswith("error:"))
+    for word in words:
+        assert word in message
