@@ -43,7 +43,7 @@ def inherit(config: DictConfig, earlier: dict[str, Any], overrides: list[str]) -
     merged = OmegaConf.create(earlier)
     assert isinstance(merged, DictConfig)
     for override in overrides:
-        key = override.lstrip("+~").partition("=")[0]
+        key = override.lstrip("+~").partition("=")[0].replace("/", ".")
         if "@" in key or key in ("experiment", "sweep"):
             raise ValueError(f"{override} cannot be combined with checkpoint=: the checkpoint brings its own settings")
         OmegaConf.update(
@@ -64,5 +64,5 @@ def _raw(config: DictConfig, key: str) -> Any:
     """A node's value with its interpolations left as they are, to be resolved where it goes."""
     parent_key, _, name = key.rpartition(".")
     parent = OmegaConf.select(config, parent_key) if parent_key else config
-    node = parent._get_node(name)
+    node: Any = parent._get_node(name)
     return OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node._value()

@@ -18,7 +18,7 @@ class Example(NamedTuple):
     """One image and what the detector made of it."""
 
     rank: float  # lower is kept first
-    index: int
+    position: int  # index of the image in the data set
     image: Tensor  # (C, H, W) in [-1, 1]
     reconstruction: Tensor | None  # (C, H, W)
     anomaly_map: Tensor | None  # (1, H, W)
@@ -70,8 +70,8 @@ class ExampleKeeper:
         """Takes over what the keepers of other processes kept."""
         for kind in KINDS:
             everyone = [example for keeper in others for example in keeper.kept[kind]]
-            distinct = {example.index: example for example in everyone}.values()
-            self.kept[kind] = sorted(distinct, key=lambda e: (e.rank, e.index))[: self.limit]
+            distinct = {example.position: example for example in everyone}.values()
+            self.kept[kind] = sorted(distinct, key=lambda e: (e.rank, e.position))[: self.limit]
 
     def save(self, path: Path) -> None:
         """Writes `examples.npz`: index, kind, images (uint8), and, if the method has them, reconstructions and maps."""
@@ -80,7 +80,7 @@ class ExampleKeeper:
             return
         pixels = torch.stack([example.image for _, example in rows])
         arrays = {
-            "index": np.array([example.index for _, example in rows]),
+            "index": np.array([example.position for _, example in rows]),
             "kind": np.array([kind for kind, _ in rows]),
             "images": ((pixels + 1) * 127.5).round().to(torch.uint8).numpy(),
         }
@@ -89,4 +89,4 @@ class ExampleKeeper:
         if rows[0][1].anomaly_map is not None:
             arrays["maps"] = torch.stack([e.anomaly_map for _, e in rows]).numpy()  # type: ignore[misc]
         with replacing(path) as partial, partial.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's own stub takes them for its flag

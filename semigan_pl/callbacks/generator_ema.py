@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch import nn
 
-from semigan_pl.methods.base import AdversarialModule, AnomalyModule
+from semigan_pl.methods.adversarial import AdversarialModule
 
 
 @torch.no_grad()
@@ -39,9 +39,7 @@ class GeneratorEMA(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         self._images_seen = pl_module.images_seen
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: AnomalyModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if not isinstance(pl_module, AdversarialModule):
             return
         new = pl_module.images_seen - self._images_seen

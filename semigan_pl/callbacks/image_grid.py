@@ -12,7 +12,8 @@ from torchvision.utils import save_image
 
 from semigan_pl.atomic import replacing
 from semigan_pl.latent_search import frozen
-from semigan_pl.methods.base import AdversarialModule, AnomalyModule
+from semigan_pl.methods.adversarial import AdversarialModule
+from semigan_pl.methods.base import AnomalyModule
 
 
 class ImageGrid(Callback):
@@ -29,17 +30,15 @@ class ImageGrid(Callback):
         self.images = images
         self._next = 0
 
-    def on_train_start(self, trainer: Trainer, pl_module: AnomalyModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         self._next = (pl_module.images_seen // self.every + 1) * self.every
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: AnomalyModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if pl_module.images_seen >= self._next:
             self._next += self.every
             self.save(trainer, pl_module)
 
-    def on_train_end(self, trainer: Trainer, pl_module: AnomalyModule) -> None:
+    def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
         self.save(trainer, pl_module)
 
     @rank_zero_only

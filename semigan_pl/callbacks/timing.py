@@ -67,9 +67,7 @@ class TimeEstimate(Callback):
         self._start: tuple[float, int] | None = None
         self._done = False
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: AnomalyModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self._done:
             return
         now = time.perf_counter()

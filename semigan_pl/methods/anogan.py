@@ -14,7 +14,7 @@ from torch import Tensor
 
 from semigan_pl.latent_search import LatentSearch
 from semigan_pl.losses.distances import anomaly_map
-from semigan_pl.methods.base import AdversarialModule
+from semigan_pl.methods.adversarial import AdversarialModule
 from semigan_pl.types import Inspection
 
 

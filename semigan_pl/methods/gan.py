@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from semigan_pl.methods.base import AdversarialModule
+from semigan_pl.methods.adversarial import AdversarialModule
 from semigan_pl.types import Inspection
 
 

@@ -7,6 +7,7 @@ images as three separate batches, and BatchNorm's running statistics would be a 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +51,7 @@ class DCGANGenerator(nn.Module):
         # the last bits with an image's place in the batch (measured on a CPU), and then so would its score.
         self.project = nn.Linear(-(-latent_dim // 8) * 8, widths[0] * 16, bias=False)
         layers: list[nn.Module] = [nn.BatchNorm2d(widths[0]), nn.ReLU()]
-        for n_in, n_out in zip(widths, widths[1:], strict=False):
+        for n_in, n_out in pairwise(widths):
             layers += [nn.ConvTranspose2d(n_in, n_out, 4, 2, 1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU()]
         layers += [nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh()]
         self.grow = nn.Sequential(*layers)
@@ -73,7 +74,7 @@ class DCGANDiscriminator(nn.Module):
         super().__init__()
         widths = [channels, *reversed(_channels(width, _doublings(image_size)))]
         layers: list[nn.Module] = []
-        for n_in, n_out in zip(widths, widths[1:], strict=False):
+        for n_in, n_out in pairwise(widths):
             layers += [nn.Conv2d(n_in, n_out, 4, 2, 1), nn.LeakyReLU(0.2)]
         self.shrink = nn.Sequential(*layers)
         self.head = nn.Linear(widths[-1] * 16, 1)

@@ -1,6 +1,7 @@
 """The gamma mixture on five bins, where its optimum is known in closed form (Kimura & Yanagihara 2018, eq. 15-19)."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -123,7 +124,7 @@ def test_fixed_generator_of_the_specification() -> None:
     + [(Saturating(0, 0), 0.7), (LeastSquares(0, 0), 0.7)],
 )
 def test_alternating_game_reaches_the_optimum(loss: AdversarialLoss, gamma: float) -> None:
-    """Softmax generator and five logits, alternating steps on exact expectations: p_g ends at the water-filled optimum."""
+    """Softmax generator and five logits, alternating steps on exact expectations: p_g ends at the optimum."""
     f = torch.zeros(5, dtype=torch.float64, requires_grad=True)
     g = torch.zeros(5, dtype=torch.float64, requires_grad=True)
     game = Expectation(loss)
@@ -144,7 +145,7 @@ def test_alternating_game_reaches_the_optimum(loss: AdversarialLoss, gamma: floa
 
 def test_anomalous_mass_falls_with_gamma() -> None:
     masses = [water_filled(gamma)[0][4] for gamma in (1.0, 0.98, 0.95, 0.92, 0.9)]
-    assert all(later < earlier for earlier, later in zip(masses, masses[1:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(masses))
     assert masses[-1] == pytest.approx(0, abs=1e-9)
 
 
@@ -157,7 +158,11 @@ def test_terms_are_the_weighted_means_and_their_gradients_are_right(loss: Advers
     torch.testing.assert_close(terms["d_adversarial"], loss.real(real).mean() + 0.7 * loss.fake(fake).mean())
     torch.testing.assert_close(terms["d_known_anomalies"], 0.3 * loss.fake(known).mean())
     inputs = [x.requires_grad_() for x in (real, fake, known)]
-    assert torch.autograd.gradcheck(lambda *x: sum(discriminator_terms(loss, *x, 0.7, 1.0).values()), inputs)
+
+    def whole(real: Tensor, fake: Tensor, known: Tensor) -> Tensor:
+        return torch.stack(list(discriminator_terms(loss, real, fake, known, 0.7, 1.0).values())).sum()
+
+    assert torch.autograd.gradcheck(whole, inputs)
     assert torch.autograd.gradcheck(loss.generator, [fake])
 
 
@@ -188,5 +193,5 @@ def test_gamma_one_ignores_known_anomalies() -> None:
 
 @pytest.mark.parametrize("gamma", [0, -0.1, 1.1, math.nan])
 def test_gamma_outside_its_range_is_refused(gamma: float) -> None:
-    with pytest.raises(ValueError, match="model.gamma"):
+    with pytest.raises(ValueError, match=r"model\.gamma"):
         check_gamma(gamma)
