@@ -20,6 +20,8 @@ from torch.nn.utils import parametrize
 
 from semigan_pl.losses.distances import feature_distance, residual
 
+Features = Callable[[Tensor], Tensor]
+
 
 class SearchResult(NamedTuple):
     """Where the search ended, per image."""
@@ -28,6 +30,14 @@ class SearchResult(NamedTuple):
     reconstruction: Tensor  # G(z), (N, C, H, W)
     residual: Tensor  # L_R(z), (N,)
     discrimination: Tensor  # L_D(z), (N,)
+
+
+class Bank(NamedTuple):
+    """Prior samples to start from, generated once for many images."""
+
+    z: Tensor  # (K, latent_dim)
+    images: Tensor  # G(z), (K, C, H, W)
+    features: Tensor  # f_l(G(z)), (K, F)
 
 
 @contextmanager
@@ -56,14 +66,14 @@ class LatentSearch:
 
     Args:
         steps: gradient steps n.
-        learning_rates: Adam's learning rate from each step on, e.g. {0: 0.01, 200: 0.001, 300: 0.0005}.
+        learning_rates: Adam's learning rate from each share of the steps on; {0: 0.01, 0.4: 0.001} falls at 40 %.
         lambda_: weight of the discrimination loss; 0.1 in the AnoGAN paper.
         starts: prior samples tried per image before the first step; the one with the lowest loss starts (1: AnoGAN).
         seed: of the start latents, the same for every image.
     """
 
     steps: int
-    learning_rates: Mapping[int, float]
+    learning_rates: Mapping[float, float]
     lambda_: float
     starts: int
     seed: int
@@ -74,57 +84,43 @@ class LatentSearch:
 
     def learning_rate(self, step: int) -> float:
         """Adam's learning rate at a step, counted from 0."""
-        return self.learning_rates[max(start for start in self.learning_rates if start <= step)]
+        return self.learning_rates[max(s for s in self.learning_rates if round(s * self.steps) <= step)]
 
-    def __call__(
-        self, generator: nn.Module, discriminator: nn.Module, features: Callable[[Tensor], Tensor], images: Tensor
-    ) -> SearchResult:
-        """Searches all images (N, C, H, W) at once.
+    def bank(self, generator: nn.Module, features: Features) -> Bank:
+        """The `starts` prior samples of the seed; the same for every image. `generator` offers `sample_latents`."""
+        noise = torch.Generator(device="cpu").manual_seed(self.seed)
+        z = generator.sample_latents(self.starts, noise)  # type: ignore[operator]
+        with frozen(generator), torch.no_grad():
+            z = z.to(next(generator.parameters()).device)
+            images = generator(z)
+            return Bank(z, images, features(images))
+
+    def __call__(self, generator: nn.Module, features: Features, images: Tensor, bank: Bank) -> SearchResult:
+        """Searches all images (N, C, H, W) at once. The networks must be frozen: see `frozen`.
 
         Args:
-            generator: latents (N, latent_dim) to images; must offer `sample_latents`.
-            discriminator: the network that `features` belongs to; frozen for the while.
+            generator: latents (N, latent_dim) to images.
             features: f_l, images to (N, F).
+            bank: of `bank`, with the same networks.
         """
-        with frozen(generator, discriminator), torch.enable_grad():
-            images = images.clone()  # a tensor of inference mode cannot enter autograd
-            with torch.no_grad():
-                targets = features(images)
-                z = self._start(generator, features, images, targets)
+        with torch.no_grad():
+            targets = features(images)
+            z = self._start(images, targets, bank)
+        with torch.enable_grad():
             z = self._descend(generator, features, images, targets, z)
-            with torch.no_grad():
-                reconstruction = generator(z)
-                return SearchResult(
-                    z,
-                    reconstruction,
-                    residual(images, reconstruction),
-                    feature_distance(targets, features(reconstruction)),
-                )
+        with torch.no_grad():
+            found = generator(z)
+            return SearchResult(z, found, residual(images, found), feature_distance(targets, features(found)))
 
-    def _start(
-        self, generator: nn.Module, features: Callable[[Tensor], Tensor], images: Tensor, targets: Tensor
-    ) -> Tensor:
-        """The best of `starts` prior samples for each image, (N, latent_dim)."""
-        noise = torch.Generator(device="cpu").manual_seed(self.seed)
-        bank = generator.sample_latents(self.starts, noise).to(images.device)  # type: ignore[operator]
-        if self.starts == 1:
-            return bank.expand(len(images), -1).clone()
-        bank_images = generator(bank)
-        bank_features = features(bank_images)
+    def _start(self, images: Tensor, targets: Tensor, bank: Bank) -> Tensor:
+        """The best of the bank for each image, (N, latent_dim); one by one: all pairs may not fit in memory."""
         best = [
-            self.loss(residual(image, bank_images), feature_distance(target, bank_features)).argmin()
+            self.loss(residual(image, bank.images), feature_distance(target, bank.features)).argmin()
             for image, target in zip(images.unsqueeze(1), targets.unsqueeze(1), strict=True)
         ]
-        return bank[torch.stack(best)].clone()
+        return bank.z[torch.stack(best)].clone()
 
-    def _descend(
-        self,
-        generator: nn.Module,
-        features: Callable[[Tensor], Tensor],
-        images: Tensor,
-        targets: Tensor,
-        z: Tensor,
-    ) -> Tensor:
+    def _descend(self, generator: nn.Module, features: Features, images: Tensor, targets: Tensor, z: Tensor) -> Tensor:
         z.requires_grad_(True)
         optimizer = torch.optim.Adam([z])
         for step in range(self.steps):

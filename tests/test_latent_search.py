@@ -1,10 +1,12 @@
 """The search against a generator whose best reconstruction is known in closed form."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from semigan_pl.latent_search import LatentSearch, frozen
+from semigan_pl.latent_search import LatentSearch, SearchResult, frozen
 
 
 class LinearGenerator(nn.Module):
@@ -27,15 +29,22 @@ def flat(images: Tensor) -> Tensor:
     return images.flatten(1)
 
 
-def search(steps: int = 400, **options: object) -> LatentSearch:
-    settings: dict = {"learning_rates": {0: 0.05, 250: 0.005, 350: 0.0005}, "lambda_": 0.0, "starts": 1, "seed": 0}
-    return LatentSearch(steps=steps, **{**settings, **options})
+def settings(steps: int, **options: Any) -> LatentSearch:
+    usual: dict = {"learning_rates": {0: 0.05, 0.6: 0.005, 0.85: 0.0005}, "lambda_": 0.0, "starts": 1, "seed": 0}
+    return LatentSearch(steps=steps, **{**usual, **options})
+
+
+def search(generator: LinearGenerator, images: Tensor, steps: int = 400, **options: Any) -> SearchResult:
+    """Searches with the pixels themselves as features."""
+    engine = settings(steps, **options)
+    with frozen(generator):
+        return engine(generator, flat, images, engine.bank(generator, flat))
 
 
 def test_an_image_in_the_range_is_found_exactly() -> None:
     generator = LinearGenerator(12, 3)
     z = torch.randn(4, 3, generator=torch.Generator().manual_seed(1))
-    found = search()(generator, nn.Identity(), flat, generator(z).detach())
+    found = search(generator, generator(z).detach())
     torch.testing.assert_close(found.z, z, atol=5e-3, rtol=0)
     assert found.residual.max() < 0.02
 
@@ -45,13 +54,8 @@ def test_residual_is_the_l1_distance_from_the_range() -> None:
     generator = LinearGenerator(12, 3)
     images = torch.randn(4, 1, 1, 12, generator=torch.Generator().manual_seed(2))
     basis = generator.basis.detach().double()
-    for image, distance in zip(
-        images,
-        search(2000, learning_rates={0: 0.05, 1000: 0.005, 1500: 5e-4})(
-            generator, nn.Identity(), flat, images
-        ).residual,
-        strict=True,
-    ):
+    found = search(generator, images, 2000, learning_rates={0: 0.05, 0.5: 0.005, 0.75: 5e-4})
+    for image, distance in zip(images, found.residual, strict=True):
         x, weights = image.flatten().double(), torch.ones(12, dtype=torch.float64)
         for _ in range(500):
             z = torch.linalg.lstsq(basis * weights[:, None].sqrt(), x * weights.sqrt()).solution
@@ -62,28 +66,28 @@ def test_residual_is_the_l1_distance_from_the_range() -> None:
 def test_searches_of_a_batch_are_independent() -> None:
     generator = LinearGenerator(12, 3)
     images = torch.randn(5, 1, 1, 12)
-    together = search(50, lambda_=0.1)(generator, nn.Identity(), flat, images)
+    together = search(generator, images, 50, lambda_=0.1)
     for i in range(5):
-        alone = search(50, lambda_=0.1)(generator, nn.Identity(), flat, images[i : i + 1])
+        alone = search(generator, images[i : i + 1], 50, lambda_=0.1)
         torch.testing.assert_close(alone.z[0], together.z[i], atol=1e-5, rtol=1e-5)
 
 
 def test_more_starts_never_start_worse() -> None:
     generator = LinearGenerator(12, 3)
     images = torch.randn(6, 1, 1, 12)
-    losses = [search(0, starts=n)(generator, nn.Identity(), flat, images).residual for n in (16, 128, 512)]
+    losses = [search(generator, images, 0, starts=n).residual for n in (16, 128, 512)]
     assert (losses[1] <= losses[0]).all()
     assert (losses[2] <= losses[1]).all()
     assert losses[2].sum() < losses[0].sum()
 
 
 def test_loss_mixes_its_two_terms() -> None:
-    found = search(0, lambda_=0.1).loss(torch.tensor([10.0]), torch.tensor([20.0]))
+    found = settings(0, lambda_=0.1).loss(torch.tensor([10.0]), torch.tensor([20.0]))
     assert found.item() == pytest.approx(0.9 * 10 + 0.1 * 20)
 
 
 def test_learning_rate_follows_its_steps() -> None:
-    schedule = search(learning_rates={0: 0.01, 200: 0.001, 300: 0.0005})
+    schedule = settings(500, learning_rates={0: 0.01, 0.4: 0.001, 0.6: 0.0005})
     assert [schedule.learning_rate(step) for step in (0, 199, 200, 299, 300, 499)] == [
         0.01,
         0.01,
@@ -107,6 +111,7 @@ def test_networks_are_frozen_only_for_the_while() -> None:
 def test_search_works_in_inference_mode_and_leaves_no_gradients() -> None:
     generator = LinearGenerator(12, 3)
     with torch.inference_mode():
-        found = search(5)(generator, nn.Identity(), flat, torch.randn(2, 1, 1, 12))
+        inputs = torch.randn(2, 1, 1, 12)
+        found = search(generator, inputs, 5)
     assert generator.basis.grad is None
     assert not found.z.requires_grad

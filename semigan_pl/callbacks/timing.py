@@ -81,12 +81,12 @@ class TimeEstimate(Callback):
         trainer.print(self.announce(trainer, pl_module, images / seconds, batch))
 
     def announce(self, trainer: Trainer, pl_module: AnomalyModule, images_per_second: float, batch: Any) -> str:
-        """The sentence; scoring is timed on the unlabelled images of one training batch."""
+        """The sentence; scoring is timed on a block of unlabelled training images."""
         splits = trainer.datamodule.splits  # type: ignore[attr-defined]
         to_score = len(splits.val) + len(splits.val_known) + len(splits.test)
         training = (self.max_images - pl_module.images_seen) / images_per_second
-        images = batch.unlabelled
-        scoring = pl_module.inspection_seconds(images) / len(images) * to_score / trainer.world_size
+        blocks = to_score / pl_module.block_size / trainer.world_size
+        scoring = pl_module.inspection_seconds(batch.unlabelled) * blocks
         return (
             f"About {duration(training + scoring)} to go: training at {images_per_second:,.0f} images/s takes "
             f"{duration(training)}, then scoring {to_score:,} images {duration(scoring)}."

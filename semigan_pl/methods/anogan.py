@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from semigan_pl.latent_search import LatentSearch
+from semigan_pl.latent_search import Bank, LatentSearch
 from semigan_pl.losses.distances import anomaly_map
 from semigan_pl.methods.adversarial import AdversarialModule
 from semigan_pl.types import Inspection
@@ -34,9 +34,14 @@ class AnoGAN(AdversarialModule):
     def __init__(self, search: LatentSearch, **base: Any) -> None:
         super().__init__(**base)
         self.search = search
+        self.bank: Bank | None = None
+
+    def begin_inspection(self) -> None:
+        self.bank = self.search.bank(self.ema_generator, self._features)
 
     def inspect(self, images: Tensor) -> Inspection:
-        found = self.search(self.ema_generator, self.discriminator, self.discriminator.features, images)  # type: ignore[arg-type]
+        assert self.bank is not None, "predict() begins the inspection"
+        found = self.search(self.ema_generator, self._features, images, self.bank)
         with torch.no_grad():
             critic = -self.discriminator(images)
         return Inspection(
@@ -52,10 +57,16 @@ class AnoGAN(AdversarialModule):
 
     def inspection_seconds(self, images: Tensor) -> float:
         """Measures a few search steps and multiplies."""
-        whole = self.search
-        few = dataclasses.replace(whole, steps=min(5, whole.steps))
+        whole, seconds = self.search, []
         try:
-            self.search = few
-            return super().inspection_seconds(images) * (whole.steps + 1) / (few.steps + 1)
+            for steps in (0, min(5, whole.steps)):
+                self.search = dataclasses.replace(whole, steps=steps)
+                seconds.append(super().inspection_seconds(images))
         finally:
-            self.search = whole
+            few, self.search = self.search.steps, whole
+        return seconds[0] + max(0.0, seconds[1] - seconds[0]) * whole.steps / max(1, few)
+
+    def _features(self, images: Tensor) -> Tensor:
+        """f_l(x), (N, F)."""
+        features: Tensor = self.discriminator.features(images)  # type: ignore[operator]
+        return features

@@ -40,6 +40,9 @@ class AnomalyModule(LightningModule, ABC):
         self.images_seen = 0
         self.batches_seen = 0
 
+    def begin_inspection(self) -> None:
+        """Prepares what the blocks of one call share; before each call, since weights may have changed."""
+
     @abstractmethod
     def inspect(self, images: Tensor) -> Inspection:
         """Terms, anomaly map and reconstruction of images (N, C, H, W) in [-1, 1], each image for itself."""
@@ -47,6 +50,7 @@ class AnomalyModule(LightningModule, ABC):
     def predict(self, images: Tensor) -> Prediction:
         """Inspects images (N, C, H, W) and picks the score; `fused` exists after calibration."""
         with frozen(self), torch.autocast(self.device.type, enabled=False):  # scores are float32 however one trains
+            self.begin_inspection()
             inspection = join([self._inspect_block(block) for block in images.split(self.block_size)])
         terms = self.decision.complete(inspection.terms, self.calibration)
         # before calibration `fused` cannot exist; what it starts from stands in, and nothing is decided yet
@@ -64,10 +68,11 @@ class AnomalyModule(LightningModule, ABC):
         return cut(self.inspect(padded), len(block))
 
     def inspection_seconds(self, images: Tensor) -> float:
-        """How long `inspect` takes for these images; a method whose inspection is long measures a part of it."""
+        """How long one block of images takes; a method whose inspection is long measures a part of it."""
         with frozen(self):  # in eval mode: asking for the time must not move a running statistic
+            self.begin_inspection()
             start = time.perf_counter()
-            self.inspect(images)
+            self._inspect_block(images[: self.block_size])
             return time.perf_counter() - start
 
     def calibrate(self, validation: ScoreTable) -> None:
