@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 NOT_INHERITED = ("run", "checkpoint", "task")
 
@@ -46,9 +46,10 @@ def inherit(config: DictConfig, earlier: dict[str, Any], overrides: list[str]) -
         key = override.lstrip("+~").partition("=")[0].replace("/", ".")
         if "@" in key or key in ("experiment", "sweep"):
             raise ValueError(f"{override} cannot be combined with checkpoint=: the checkpoint brings its own settings")
-        OmegaConf.update(
-            merged, key.replace("/", "."), _raw(config, key.replace("/", ".")), merge=False, force_add=True
-        )
+        if override.startswith("~"):
+            _remove(merged, key)
+        else:
+            OmegaConf.update(merged, key, _raw(config, key), merge=False, force_add=True)
     for key in NOT_INHERITED:
         merged[key] = config[key]
     return merged
@@ -58,6 +59,12 @@ def continued(earlier: Iterable[str], typed: list[str]) -> list[str]:
     """What to type to get a continued run in one go: what was typed first, then what was typed since."""
     since = [override for override in typed if override.partition("=")[0] not in NOT_INHERITED]
     return [*earlier, *since]
+
+
+def _remove(config: DictConfig, key: str) -> None:
+    parent, _, name = key.rpartition(".")
+    with open_dict(config):
+        del (OmegaConf.select(config, parent) if parent else config)[name]
 
 
 def _raw(config: DictConfig, key: str) -> Any:

@@ -55,7 +55,7 @@ class ExampleKeeper:
 
     def _offer(self, kind: str, rank: float, batch: Batch, prediction: Prediction, row: int) -> None:
         kept = self.kept[kind]
-        if len(kept) == self.limit and rank >= kept[-1].rank:
+        if len(kept) == self.limit and (not kept or rank >= kept[-1].rank):
             return
 
         def pick(values: Tensor | None) -> Tensor | None:

@@ -26,7 +26,7 @@ class ImageGrid(Callback):
     """
 
     def __init__(self, grids: int, images: int, max_images: int) -> None:
-        self.every = max(1, max_images // grids)
+        self.every = max(1, max_images // max(1, grids))
         self.images = images
         self._next = 0
 

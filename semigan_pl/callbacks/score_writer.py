@@ -14,7 +14,7 @@ from pytorch_lightning import Callback, Trainer
 
 from semigan_pl.atomic import replacing
 from semigan_pl.callbacks.examples import ExampleKeeper
-from semigan_pl.evaluation.scores import Metric, ScoreTable, summarize_test, summarize_validation
+from semigan_pl.evaluation.scores import Metric, ScoreTable, decide, summarize_test, summarize_validation
 from semigan_pl.methods.base import AnomalyModule
 from semigan_pl.types import Batch, Prediction
 
@@ -103,10 +103,8 @@ class ScoreWriter(Callback):
         with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["index", "path", "class", "label", "score", "decision", *table.terms])
+            decisions = decide(scores, module.threshold)
             for row, index in enumerate(table.indices.tolist()):
                 terms = [repr(float(values[row])) for values in table.terms.values()]
-                decision = int(scores[row] > module.threshold)
-                label = int(table.labels[row])
-                writer.writerow(
-                    [index, data.path_of(index), classes[row], label, repr(float(scores[row])), decision, *terms]
-                )
+                score, label = repr(float(scores[row])), int(table.labels[row])
+                writer.writerow([index, data.path_of(index), classes[row], label, score, decisions[row], *terms])

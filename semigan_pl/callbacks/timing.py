@@ -84,7 +84,7 @@ class TimeEstimate(Callback):
         """The sentence; scoring is timed on a block of unlabelled training images."""
         splits = trainer.datamodule.splits  # type: ignore[attr-defined]
         to_score = len(splits.val) + len(splits.val_known) + len(splits.test)
-        training = (self.max_images - pl_module.images_seen) / images_per_second
+        training = max(0, self.max_images - pl_module.images_seen) / images_per_second
         blocks = to_score / pl_module.block_size / trainer.world_size
         scoring = pl_module.inspection_seconds(batch.unlabelled) * blocks
         return (

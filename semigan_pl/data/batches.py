@@ -138,19 +138,14 @@ class BatchLoader:
     Args:
         images: the images of one split.
         positions: `TrainingBatches` or `EvaluationBatches`.
-        batches_done: batches that Lightning has counted before this loader began: it compares its counter, which is
-            restored on resuming, with the loader's length.
     """
 
-    def __init__(
-        self, images: CachedImages, positions: TrainingBatches | EvaluationBatches, batches_done: int = 0
-    ) -> None:
+    def __init__(self, images: CachedImages, positions: TrainingBatches | EvaluationBatches) -> None:
         self.images = images
         self.positions = positions
-        self.batches_done = batches_done
 
     def __len__(self) -> int:
-        return self.batches_done + len(self.positions)
+        return len(self.positions)
 
     def __iter__(self) -> Iterator[Batch]:
         chosen: Iterable[NDArray[np.int64]] = self.positions

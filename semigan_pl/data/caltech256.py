@@ -13,7 +13,7 @@ CLUTTER_LABEL = 256  # 257.clutter; labels are numbers of folders less one, as t
 DUPLICATES = {"224_0095.jpg"}
 
 
-def caltech256(root: str | None, clutter: str | None = None) -> ImageFiles:
+def caltech256(root: str | None, clutter: str | None) -> ImageFiles:
     """Reads the categories that hold images; empty ones are passed over but keep their labels.
 
     Args:

@@ -95,8 +95,7 @@ class AnomalyDataModule(pl.LightningDataModule):
             rank=self.trainer.global_rank,
             world_size=self.trainer.world_size,
         )
-        batches_done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        return BatchLoader(self._labelled(unlabelled, known), positions, batches_done)
+        return BatchLoader(self._labelled(unlabelled, known), positions)
 
     def val_dataloader(self) -> BatchLoader:
         """The validation pool (label 0) and its known anomalies (label 1)."""

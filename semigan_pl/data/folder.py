@@ -9,7 +9,7 @@ from semigan_pl.data.image_source import ImageFiles, existing_folder, image_file
 LAYOUT = "it must hold normal/ and anomalous/, or train/, test/ (and perhaps val/) that hold them"
 
 
-def folder(root: str | None, name: str = "folder") -> ImageFiles:
+def folder(root: str | None, name: str) -> ImageFiles:
     """Reads image files in sorted order; hidden files are passed over.
 
     The class of everything in normal/ is "normal". What lies in anomalous/ is of the class "anomalous", and what lies

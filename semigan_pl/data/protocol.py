@@ -34,17 +34,17 @@ class Protocol:
         seed: the only source of chance.
     """
 
-    normal_classes: Sequence[ClassName] | None = None
-    n_normal: int | None = None
-    max_per_class: int | None = None
-    contamination: float = 0.0
-    known_anomalies: float = 0
-    known_classes: Sequence[ClassName] | None = None
-    outlier_share: float | None = None
-    test_limit: int | None = None
-    test_share: float = 0.2
-    validation_share: float = 0.1
-    seed: int = 0
+    normal_classes: Sequence[ClassName] | None
+    n_normal: int | None
+    max_per_class: int | None
+    contamination: float
+    known_anomalies: float
+    known_classes: Sequence[ClassName] | None
+    outlier_share: float | None
+    test_limit: int | None
+    test_share: float
+    validation_share: float
+    seed: int
 
     def __post_init__(self) -> None:
         _check_share("contamination", self.contamination)

@@ -16,7 +16,7 @@ from semigan_pl.data.image_source import ArrayImages, existing_folder
 IDX_FILES = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
 
 
-def torchvision_set(dataset: str, root: str | None, download: bool = False, name: str | None = None) -> ArrayImages:
+def torchvision_set(dataset: str, root: str | None, download: bool, name: str) -> ArrayImages:
     """Reads both parts of a data set of torchvision.
 
     Args:
@@ -41,7 +41,7 @@ def torchvision_set(dataset: str, root: str | None, download: bool = False, name
     # MNIST's own names are "8 - eight"; a user types 8.
     names = [str(label).split(" - ")[0] for label in getattr(train, "classes", range(int(classes.max()) + 1))]
     parts = ["train"] * len(train.data) + ["test"] * len(test.data)
-    return ArrayImages(name or dataset.lower(), images, names, classes, parts)
+    return ArrayImages(name, images, names, classes, parts)
 
 
 def _both_parts(dataset_class: type[Any], folder: Path, download: bool) -> tuple[Any, Any]:

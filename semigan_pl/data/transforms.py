@@ -23,7 +23,7 @@ class ImageFormat:
 
     image_size: int
     channels: int
-    resize: str = "stretch"
+    resize: str
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):

@@ -37,8 +37,9 @@ def robust_scale(values: np.ndarray) -> float:
 
     Falls back to the plain deviation, then to 1, where more than half of the values are equal.
     """
-    spread = 1.4826 * float(np.median(np.abs(values - np.median(values))))
-    return spread or float(values.std()) or 1.0
+    if np.ptp(values) == 0:  # not `std() == 0`: the mean of equal floats is rounded
+        return 1.0
+    return 1.4826 * float(np.median(np.abs(values - np.median(values)))) or float(values.std())
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,12 @@ class ScoreTable(NamedTuple):
         )
 
 
+def decide(scores: np.ndarray, threshold: float) -> np.ndarray:
+    """1 where a score lies above the threshold. In float64: NumPy would round the threshold to float32 scores."""
+    decisions: np.ndarray = (scores.astype(np.float64) > threshold).astype(np.int64)
+    return decisions
+
+
 def summarize_validation(table: ScoreTable, score: str) -> dict[str, float | None]:
     """Known anomalies against the unlabelled pool: `val/auroc_<term>` of every term, `val/auroc` of the score."""
     areas = {f"val/auroc_{name}": auroc(table.labels, values) for name, values in table.terms.items()}
@@ -64,7 +70,7 @@ def summarize_test(
         f"test/auroc_{name}": auroc(labels, values) for name, values in table.terms.items()
     }
     summary |= {f"test/{name}": metric(labels, scores) for name, metric in metrics.items()}
-    summary |= {f"test/{name}": value for name, value in at_threshold(labels, scores > threshold).items()}
+    summary |= {f"test/{name}": value for name, value in at_threshold(labels, decide(scores, threshold)).items()}
     summary |= {"test/threshold": threshold, "test/prevalence": float(labels.mean())}
     summary |= {
         "test/auroc_known": area_against_normal(known),

@@ -17,8 +17,8 @@ def youden_threshold(scores: np.ndarray, labels: np.ndarray) -> float:
     best = int(np.argmax(true_positives - false_positives))
     if not np.isfinite(cuts[best]):  # nothing separates: call nothing anomalous
         return float(scores.max())
-    below = scores[scores < cuts[best]]
-    return float((cuts[best] + below.max()) / 2) if len(below) else float(np.nextafter(cuts[best], -np.inf))
+    # there is always a score below: the cut under which none lies calls everything anomalous and has J = 0
+    return float((cuts[best] + scores[scores < cuts[best]].max()) / 2)
 
 
 def decision_threshold(scores: np.ndarray, labels: np.ndarray, quantile: float) -> float:

@@ -19,7 +19,7 @@ from semigan_pl.data.digits import digits
 from semigan_pl.data.image_source import ImageFiles
 from semigan_pl.data.transforms import ImageFormat
 
-FORMAT = ImageFormat(4, 1)
+FORMAT = ImageFormat(4, 1, "stretch")
 ALL = np.arange(6)
 
 
@@ -66,7 +66,7 @@ def test_changed_content_of_the_same_size_and_time_is_noticed(source: ImageFiles
 
 
 def test_other_settings_have_other_files(source: ImageFiles, tmp_path: Path) -> None:
-    for image_format in (FORMAT, ImageFormat(8, 1), ImageFormat(4, 3), ImageFormat(4, 1, "pad")):
+    for image_format in (FORMAT, ImageFormat(8, 1, "stretch"), ImageFormat(4, 3, "stretch"), ImageFormat(4, 1, "pad")):
         assert on_disk(tmp_path).load(source, ALL, image_format).shape == (6, *image_format.shape)
     on_disk(tmp_path).load(source, ALL[:5], FORMAT)
     assert len(list((tmp_path / "cache").glob("six_*.npy"))) == 5
@@ -82,7 +82,7 @@ from semigan_pl.data.transforms import ImageFormat
 source = ImageFiles("six", ["x"], [0] * 6, [""] * 6, sys.argv[2:])
 read = source.read
 source.read = lambda position: os.kill(os.getpid(), signal.SIGKILL) if position == 3 else read(position)
-ImageCache(sys.argv[1], memory_mb=0).load(source, np.arange(6), ImageFormat(4, 1))
+ImageCache(sys.argv[1], memory_mb=0).load(source, np.arange(6), ImageFormat(4, 1, "stretch"))
 """
 
 

@@ -60,7 +60,7 @@ def write_idx(directory: Path, zipped: bool) -> None:
 def test_idx_layouts(tmp_path: Path, layout: str, zipped: bool) -> None:
     write_idx(tmp_path / "root" / layout, zipped)
     dataset = "FashionMNIST" if "Fashion" in layout else "MNIST"
-    source = torchvision_set(dataset, str(tmp_path / "root"))
+    source = torchvision_set(dataset, str(tmp_path / "root"), False, "mnist")
     assert source.parts.tolist() == ["train"] * 5 + ["test"] * 3
     assert source.classes.tolist() == [0, 1, 2, 3, 4, 0, 1, 2]
     assert [np.asarray(source.read(position))[0, 0] for position in range(8)] == [0, 1, 2, 3, 4, 0, 1, 2]
@@ -78,29 +78,29 @@ def test_cifar_like(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (base / name).write_bytes(pickle.dumps({"data": pixels.reshape(2, -1), "labels": [3, 8]}))
     (base / "batches.meta").write_bytes(pickle.dumps({"label_names": [f"class {label}" for label in range(10)]}))
     monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *arguments: True)  # md5 of the real files
-    source = torchvision_set("CIFAR10", str(tmp_path), name="cifar10")
+    source = torchvision_set("CIFAR10", str(tmp_path), False, "cifar10")
     assert (len(source), source.name, source.class_names[8]) == (12, "cifar10", "class 8")
     np.testing.assert_array_equal(np.asarray(source.read(11)), pixels[1].transpose(1, 2, 0))
 
 
 def test_errors_of_torchvision_sets(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="MNISTT is not a data set of torchvision"):
-        torchvision_set("MNISTT", str(tmp_path))
+        torchvision_set("MNISTT", str(tmp_path), False, "mnist")
     with pytest.raises(FileNotFoundError, match=r"data\.root is not set.*data\.download=true"):
-        torchvision_set("MNIST", None, download=True)
+        torchvision_set("MNIST", None, True, "mnist")
     with pytest.raises(FileNotFoundError, match=r"data\.root=.*/nowhere is not a folder"):
-        torchvision_set("MNIST", str(tmp_path / "nowhere"))
+        torchvision_set("MNIST", str(tmp_path / "nowhere"), False, "mnist")
     for dataset in ("MNIST", "CIFAR10"):
         with pytest.raises(FileNotFoundError, match=rf"data\.root=.* does not hold {dataset}"):
-            torchvision_set(dataset, str(tmp_path))
+            torchvision_set(dataset, str(tmp_path), False, "mnist")
     write_idx(tmp_path / "idx", zipped=True)
     (tmp_path / "idx" / "t10k-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(FileNotFoundError, match=r"data\.root: .* lacks t10k-labels-idx1-ubyte"):
-        torchvision_set("MNIST", str(tmp_path / "idx"))
+        torchvision_set("MNIST", str(tmp_path / "idx"), False, "mnist")
 
 
 def test_real_mnist() -> None:
-    source = torchvision_set("MNIST", str(real_data("mnist")))
+    source = torchvision_set("MNIST", str(real_data("mnist")), False, "mnist")
     assert [int((source.parts == part).sum()) for part in ("train", "test")] == [60000, 10000]
     assert int(((source.classes == 8) & (source.parts == "test")).sum()) == 974
     assert source.class_names == list("0123456789")
@@ -145,18 +145,18 @@ def test_caltech_passes_over_empty_categories(categories: Path) -> None:
 
 def test_caltech_takes_its_own_clutter(categories: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"257\.clutter is empty: .*data\.clutter"):
-        caltech256(str(categories))
+        caltech256(str(categories), None)
     with pytest.raises(FileNotFoundError, match=r"nowhere does not exist: .*data\.clutter"):
         caltech256(str(categories), "nowhere")
     write_image(categories / "257.clutter" / "257_0001.jpg")
-    source = caltech256(str(categories))
+    source = caltech256(str(categories), None)
     assert source.classes.tolist() == [2, 2, 2, 223, 223, 256]
     assert source.notes == ["Outliers come from the clutter folder 257.clutter, 1 images."]
 
 
 def test_caltech_without_categories(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"data\.root=.* holds no folder such as 003\.backpack"):
-        caltech256(str(tmp_path))
+        caltech256(str(tmp_path), None)
 
 
 def test_real_caltech() -> None:
@@ -184,7 +184,7 @@ def test_folder_without_parts(tmp_path: Path) -> None:
     for name in ("anomalous/hole/tiny/z.png", "anomalous/normal/w.png", "normal/.hidden.png", "normal/.cache/v.png"):
         write_image(tmp_path / name)
     (tmp_path / "normal" / "readme.txt").touch()
-    source = folder(str(tmp_path))
+    source = folder(str(tmp_path), "folder")
     names = [
         (source.class_names[label], Path(path).name) for label, path in zip(source.classes, source.paths, strict=True)
     ]
@@ -205,7 +205,7 @@ def test_folder_with_parts(tmp_path: Path) -> None:
     for name in ("train/normal/a.png", "val/normal/b.png", "test/normal/c.png", "test/anomalous/d.png"):
         write_image(tmp_path / name)
     write_image(tmp_path / "normal" / "outside.png")
-    source = folder(str(tmp_path))
+    source = folder(str(tmp_path), "folder")
     assert source.parts.tolist() == ["train", "val", "test", "test"]
     assert source.classes.tolist() == [0, 0, 0, 1]
     assert source.class_names == ["normal", "anomalous"]
@@ -213,9 +213,9 @@ def test_folder_with_parts(tmp_path: Path) -> None:
 
 def test_errors_of_the_folder(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"data\.root is not set: .*normal/ and anomalous/"):
-        folder(None)
+        folder(None, "folder")
     with pytest.raises(FileNotFoundError, match=r"data\.root=.* is not a folder"):
-        folder(str(tmp_path / "nowhere"))
+        folder(str(tmp_path / "nowhere"), "folder")
     write_image(tmp_path / "a.png")
     with pytest.raises(FileNotFoundError, match=r"data\.root=.* holds no normal images: .*train/, test/"):
-        folder(str(tmp_path))
+        folder(str(tmp_path), "folder")

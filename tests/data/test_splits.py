@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from semigan_pl.data.protocol import Protocol, assign_roles
 from semigan_pl.data.splits import Splits, apportion, draw_splits
+from tests.data.protocols import make_protocol
 
 # Ten classes of 100 images, class by class: class of position p is p // 100.
 CLASSES = np.repeat(np.arange(10), 100)
 NO_PARTS = np.full(1000, "")
 PARTS = np.where(np.arange(1000) % 100 < 70, "train", "test")  # 70 and 30 of each class
-BASE = Protocol(normal_classes=[8], contamination=0.1, known_anomalies=50)
+BASE = make_protocol(normal_classes=[8], contamination=0.1, known_anomalies=50)
 
 
 def draw(protocol: Protocol, parts: np.ndarray = NO_PARTS, **arguments: object) -> Splits:
@@ -31,7 +32,7 @@ def per_class(positions: np.ndarray) -> list[int]:
 def protocols(drawing: st.DrawFn) -> Protocol:
     normal = drawing(st.lists(st.integers(0, 9), min_size=1, max_size=4, unique=True))
     others = [label for label in range(10) if label not in normal]
-    return Protocol(
+    return make_protocol(
         normal_classes=normal,
         contamination=drawing(st.sampled_from([0.0, 0.05, 0.1, 0.3])),
         known_anomalies=drawing(st.sampled_from([0, 1, 2, 7, 20, 0.01, 0.05])),
@@ -100,7 +101,8 @@ def test_divided_set_keeps_its_test_part() -> None:
 def test_other_seed_draws_otherwise() -> None:
     assert not np.array_equal(draw(BASE).train, draw(replace(BASE, seed=1)).train)
     drawn = {
-        tuple(assign_roles(CLASSES, Protocol(n_normal=3, seed=seed), list("0123456789")).normal) for seed in range(9)
+        tuple(assign_roles(CLASSES, make_protocol(n_normal=3, seed=seed), list("0123456789")).normal)
+        for seed in range(9)
     }
     assert len(drawn) > 5
     assert all(len(labels) == 3 for labels in drawn)
@@ -161,7 +163,7 @@ def test_validation_part_of_the_data_set_validates() -> None:
 
 
 def test_outlier_class_is_the_only_anomaly_and_is_not_cut() -> None:
-    protocol = Protocol(normal_classes=[1], max_per_class=40, known_anomalies=5)
+    protocol = make_protocol(normal_classes=[1], max_per_class=40, known_anomalies=5)
     splits = draw(protocol, outlier_classes=[9])
     counts = per_class(np.concatenate(splits))
     assert [label for label in range(10) if counts[label]] == [1, 9]
@@ -173,9 +175,9 @@ def test_outlier_class_is_the_only_anomaly_and_is_not_cut() -> None:
 def test_classes_by_name_before_label() -> None:
     names = ["cat", "dog", "0"]
     classes = np.array([0, 1, 2])
-    assert assign_roles(classes, Protocol(normal_classes=["dog"]), names).normal == [1]
-    assert assign_roles(classes, Protocol(normal_classes=[1]), names).normal == [1]
-    assert assign_roles(classes, Protocol(normal_classes=[0]), names).normal == [2]
+    assert assign_roles(classes, make_protocol(normal_classes=["dog"]), names).normal == [1]
+    assert assign_roles(classes, make_protocol(normal_classes=[1]), names).normal == [1]
+    assert assign_roles(classes, make_protocol(normal_classes=[0]), names).normal == [2]
 
 
 @pytest.mark.parametrize(
@@ -214,7 +216,7 @@ def test_errors_of_the_draw(changes: dict[str, object], message: str) -> None:
 )
 def test_errors_of_the_protocol_name_the_option(knobs: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=rf"data\.{next(iter(knobs))}="):
-        Protocol(**knobs)  # type: ignore[arg-type]
+        make_protocol(**knobs)  # type: ignore[arg-type]
 
 
 def test_empty_test_part() -> None:

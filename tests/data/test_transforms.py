@@ -11,15 +11,15 @@ from semigan_pl.data.transforms import ImageFormat
 
 def test_grey_and_colour() -> None:
     pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    np.testing.assert_array_equal(ImageFormat(4, 3)(Image.fromarray(pixels)), pixels.transpose(2, 0, 1))
-    grey = ImageFormat(4, 1)(Image.fromarray(pixels[..., 0]))
+    np.testing.assert_array_equal(ImageFormat(4, 3, "stretch")(Image.fromarray(pixels)), pixels.transpose(2, 0, 1))
+    grey = ImageFormat(4, 1, "stretch")(Image.fromarray(pixels[..., 0]))
     np.testing.assert_array_equal(grey, pixels[None, ..., 0])
-    assert ImageFormat(4, 3)(Image.fromarray(pixels[..., 0])).shape == (3, 4, 4)
+    assert ImageFormat(4, 3, "stretch")(Image.fromarray(pixels[..., 0])).shape == (3, 4, 4)
 
 
 def test_shrinking_antialiases() -> None:
     checkerboard = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    small = ImageFormat(8, 1)(Image.fromarray(checkerboard))
+    small = ImageFormat(8, 1, "stretch")(Image.fromarray(checkerboard))
     assert np.abs(small.astype(float) - 127.5).max() < 3  # nearest neighbours would be 0 or 255
 
 
@@ -42,7 +42,7 @@ def test_crop_takes_the_centre() -> None:
 def test_sixteen_bits_are_scaled() -> None:
     values = np.array([[0, 257], [257 * 100, 65535]])
     for pixels in (values.astype(np.uint16), values.astype(np.int32)):
-        np.testing.assert_array_equal(ImageFormat(2, 1)(Image.fromarray(pixels))[0], [[0, 1], [100, 255]])
+        np.testing.assert_array_equal(ImageFormat(2, 1, "stretch")(Image.fromarray(pixels))[0], [[0, 1], [100, 255]])
 
 
 def test_transparent_pixels_lie_on_white() -> None:
@@ -55,18 +55,18 @@ def test_transparent_pixels_lie_on_white() -> None:
 def test_palette_and_cmyk() -> None:
     colour = Image.new("RGB", (2, 2), (255, 0, 0))
     for image in (colour.quantize(4), colour.convert("CMYK")):
-        assert ImageFormat(2, 3)(image)[:, 0, 0].tolist() == [255, 0, 0]
+        assert ImageFormat(2, 3, "stretch")(image)[:, 0, 0].tolist() == [255, 0, 0]
 
 
 def test_orientation_of_exif_is_applied() -> None:
     image = Image.fromarray(np.array([[0, 255], [0, 255]], dtype=np.uint8))
     image.getexif()[0x0112] = 6  # to be turned by a quarter, clockwise
-    np.testing.assert_array_equal(ImageFormat(2, 1)(image)[0], [[0, 0], [255, 255]])
+    np.testing.assert_array_equal(ImageFormat(2, 1, "stretch")(image)[0], [[0, 0], [255, 255]])
 
 
 def test_errors() -> None:
     with pytest.raises(ValueError, match="floating-point"):
-        ImageFormat(2, 1)(Image.fromarray(np.zeros((2, 2), dtype=np.float32)))
-    for arguments, option in (((2, 2), "channels"), ((2, 1, "zoom"), "resize"), ((0, 1), "image_size")):
+        ImageFormat(2, 1, "stretch")(Image.fromarray(np.zeros((2, 2), dtype=np.float32)))
+    for arguments, option in (((2, 2, "crop"), "channels"), ((2, 1, "zoom"), "resize"), ((0, 1, "crop"), "image_size")):
         with pytest.raises(ValueError, match=rf"data\.{option}="):
             ImageFormat(*arguments)

@@ -1,0 +1,93 @@
+"""The paper's figures 4 and 5 from one finished run with normal class 0.
+
+    python experiments/mnist_gamma/pixel_figures.py RUN_FOLDER
+
+Figure 4: input, reconstruction and difference of normal (0) and anomalous (1) images. Figure 5: histogram of the pixel
+differences abs(x - G(z)) of labels 0 and 6 under the same model, 100 images each, averaged over the images.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from matplotlib.figure import Figure
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from semigan_pl.settings import read_checkpoint
+from semigan_pl.types import Prediction
+
+HERE = Path(__file__).parent
+BINS = np.linspace(0, 2, 41)  # abs(x - G(z)) of images in [-1, 1]
+
+
+def images_of(data: object, name: str, n: int) -> Tensor:
+    """The first `n` test images of a class, (n, C, H, W)."""
+    batches = data.test_dataloader()  # type: ignore[attr-defined]
+    rows = [
+        image
+        for batch in batches
+        for image, index in zip(batch.images, batch.indices.tolist(), strict=True)
+        if data.class_name_of(index) == name  # type: ignore[attr-defined]
+    ]
+    return torch.stack(rows[:n])
+
+
+def figure_4(normal: tuple[Tensor, Prediction], anomalous: tuple[Tensor, Prediction]) -> None:
+    figure = Figure(figsize=(10, 3.4), layout="constrained")
+    axes = figure.subplots(3, 12)
+    for half, (images, prediction) in enumerate((normal, anomalous)):
+        assert prediction.reconstruction is not None
+        assert prediction.anomaly_map is not None
+        for column in range(6):
+            shown = (images[column], prediction.reconstruction[column], prediction.anomaly_map[column] / 2 * 2 - 1)
+            for row, picture in enumerate(shown):
+                axis = axes[row, half * 6 + column]
+                axis.imshow(picture[0], cmap="inferno" if row == 2 else "gray", vmin=-1, vmax=1)
+                axis.set(xticks=[], yticks=[])
+    for row, name in enumerate(("input", "reconstruction", "difference")):
+        axes[row, 0].set_ylabel(name)
+    axes[0, 0].set_title("normal: 0", loc="left")
+    axes[0, 6].set_title("anomalous: 1", loc="left")
+    figure.savefig(HERE / "figure4.png", dpi=130)
+
+
+def figure_5(maps: dict[str, Tensor]) -> None:
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axis = figure.subplots()
+    rows = []
+    for (label, differences), (colour, style) in zip(maps.items(), (("#0072B2", "-"), ("#D55E00", "--")), strict=True):
+        counts = np.mean([np.histogram(image.numpy(), BINS)[0] for image in differences], axis=0)
+        axis.stairs(counts, BINS, color=colour, linestyle=style, linewidth=1.8, label=f"label {label}")
+        rows += [[label, f"{low:.2f}", f"{count:.3f}"] for low, count in zip(BINS, counts, strict=False)]
+        print(f"label {label}: mean pixel difference {float(differences.mean()):.4f}")
+    axis.set(yscale="log", xlabel="pixel difference abs(x - G(z))", ylabel="pixels per image (mean of 100)")
+    axis.legend(frameon=False)
+    figure.savefig(HERE / "figure5.png", dpi=130)
+    with (HERE / "figure5.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["label", "difference_from", "pixels_per_image"], *rows])
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    folder = Path(sys.argv[1])
+    config = OmegaConf.load(folder / ".hydra" / "config.yaml")
+    data = instantiate(config.data.module, _convert_="all")
+    data.setup()
+    model = instantiate(config.model, _convert_="all")
+    model.load_state_dict(read_checkpoint(folder / "checkpoints" / "last.ckpt")["state_dict"])
+    inspected = {}
+    for name, n in (("0", 100), ("6", 100), ("1", 6)):
+        images = images_of(data, name, n)
+        inspected[name] = (images, model.predict(images))
+    figure_4(inspected["0"], inspected["1"])
+    figure_5({name: inspected[name][1].anomaly_map for name in ("0", "6")})  # type: ignore[misc]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""The configs: all compose, all name real things, and no number is stated twice."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from semigan_pl.methods.base import AnomalyModule
+from tests.conftest import CONF, MODELS, build_model, compose_config
+
+FILES = sorted(CONF.rglob("*.yaml"))
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+PAIRS = [(model, loss) for model in MODELS for loss in options("loss")]
+TRIPLES = [(*pair, data) for pair, data in zip(PAIRS, cycle(options("data")), strict=False)]
+
+
+def nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    """Every part of a config that names a target."""
+    if isinstance(tree, dict):
+        if "_target_" in tree:
+            yield tree
+        tree = list(tree.values())
+    for child in tree if isinstance(tree, list) else ():
+        yield from nodes(child)
+
+
+def content(path: Path) -> Any:
+    return OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """Every interpolation looked up, and nothing left missing."""
+    return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+
+
+TARGETS = sorted({node["_target_"] for path in FILES for node in nodes(content(path))})
+
+
+def test_every_data_set_meets_every_loss_and_model() -> None:
+    assert {data for *_, data in TRIPLES} == set(options("data"))
+    assert len(TRIPLES) == len(MODELS) * len(options("loss"))
+
+
+@pytest.mark.parametrize(("model", "loss", "data"), TRIPLES)
+def test_groups_fit_together(model: str, loss: str, data: str) -> None:
+    """Composes, resolves, and (but for the data, which is not here) builds."""
+    small = ["network_sizes.small.width=4", "data.image_size=16"]
+    config = compose_config(f"model={model}", f"loss={loss}", f"data={data}", *small)
+    settled = resolved(config)
+    assert settled["name"] == settled["data"]["name"] == data
+    assert settled["model"]["generator"]["channels"] == settled["data"]["channels"]
+    assert settled["model"]["loss"]["_target_"].lower().endswith(loss.replace("_", ""))
+    assert isinstance(instantiate(config.model, _convert_="all"), AnomalyModule)
+
+
+@pytest.mark.parametrize(
+    ("group", "option"),
+    [(group, option) for group in ("trainer", "search", "callbacks", "logger") for option in options(group)],
+)
+def test_every_other_option_composes(group: str, option: str) -> None:
+    config = compose_config(f"{group}={option}")
+    assert set(content(CONF / group / f"{option}.yaml")) - {"defaults"} <= set(resolved(config)[group])
+
+
+def test_a_network_is_mounted_by_role() -> None:
+    config = compose_config(
+        "network@model.generator=dcgan_generator", "network@model.discriminator=dcgan_discriminator"
+    )
+    assert resolved(config)["model"] == resolved(compose_config())["model"]
+
+
+@pytest.mark.parametrize("name", options("experiment"))
+def test_every_experiment_composes_and_holds_only_differences(name: str) -> None:
+    config = resolved(compose_config(f"+experiment={name}"))
+    assert config["name"] == name
+    assert "sweeper" not in str(content(CONF / "experiment" / f"{name}.yaml"))
+
+
+@pytest.mark.parametrize("name", options("sweep"))
+def test_every_sweep_varies_options_that_exist(name: str) -> None:
+    varied = content(CONF / "sweep" / f"{name}.yaml")["hydra"]["sweeper"]["params"]
+    config = compose_config(f"+sweep={name}")
+    for option, values in varied.items():
+        assert OmegaConf.select(config, option) is not None, option
+        assert len(str(values).split(",")) > 1
+
+
+def test_experiments_are_added_and_not_in_the_defaults() -> None:
+    """Measured: `experiment: null` in the list makes +experiment=x die with "Multiple values for experiment"."""
+    defaults = content(CONF / "config.yaml")["defaults"]
+    assert not any("experiment" in entry or "sweep" in entry for entry in defaults)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target_is_real(target: str) -> None:
+    assert callable(get_object(target))
+
+
+@pytest.mark.parametrize(("size", "width", "latent_dim"), [("small", 32, 16), ("medium", 48, 32), ("paper", 64, 100)])
+def test_one_word_scales_every_network(size: str, width: int, latent_dim: int) -> None:
+    model = resolved(compose_config(f"network.size={size}"))["model"]
+    assert (model["generator"]["width"], model["generator"]["latent_dim"]) == (width, latent_dim)
+    assert model["discriminator"]["width"] == width
+
+
+def test_a_medium_network_is_built_and_larger() -> None:
+    sizes = {
+        size: sum(p.numel() for p in build_model("gan", f"network.size={size}", "data.image_size=16").parameters())
+        for size in ("small", "medium")
+    }
+    assert sizes["medium"] > 5 * sizes["small"]  # the tests' small one is 8 wide
+
+
+def test_one_seed_reaches_everything() -> None:
+    config = resolved(compose_config("seed=7"))
+    seeds = [config["data"]["seed"], config["data"]["module"]["protocol"]["seed"], config["model"]["seed"]]
+    assert [*seeds, config["search"]["seed"]] == [7] * 4
+
+
+def own_parameters(target: str) -> dict[str, inspect.Parameter]:
+    """Parameters of ours: of a function, or of the `__init__`s of a class and its bases in this package."""
+    made = get_object(target)
+    if not inspect.isclass(made):
+        return dict(inspect.signature(made).parameters)
+    ours = [base for base in made.__mro__ if "__init__" in vars(base) and base.__module__.startswith("semigan_pl.")]
+    return {name: p for base in reversed(ours) for name, p in inspect.signature(base).parameters.items()}
+
+
+@pytest.mark.parametrize("target", [target for target in TARGETS if target.startswith("semigan_pl.")])
+def test_what_conf_sets_has_no_default_in_python(target: str) -> None:
+    parameters = own_parameters(target)
+    named = {key for path in FILES for node in nodes(content(path)) if node["_target_"] == target for key in node}
+    twice = [name for name in named if name in parameters and parameters[name].default is not inspect.Parameter.empty]
+    assert not twice
+
+
+@pytest.mark.parametrize("target", [target for target in TARGETS if target.startswith("semigan_pl.")])
+def test_nothing_of_ours_hides_a_setting_from_conf(target: str) -> None:
+    """A parameter with a default that no yaml names is a number that nobody can find."""
+    named = {key for path in FILES for node in nodes(content(path)) if node["_target_"] == target for key in node}
+    hidden = [
+        name
+        for name, parameter in own_parameters(target).items()
+        if parameter.default is not inspect.Parameter.empty and name not in named
+    ]
+    assert not hidden
