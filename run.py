@@ -155,5 +155,12 @@ def sentence(error: BaseException) -> str:
     return str(error)
 
 
+def quoted(argument: str) -> str:
+    """run= and checkpoint= with their path in quotes: folders of a multirun hold `=` and `,`, which Hydra would parse."""
+    key, _, path = argument.partition("=")
+    return f'{key}="{path}"' if key in ("run", "checkpoint") and "=" in path and path[0] not in "'\"" else argument
+
+
 if __name__ == "__main__":
+    sys.argv[1:] = [quoted(argument) for argument in sys.argv[1:]]
     main()

@@ -202,3 +202,11 @@ def test_bad_input_gets_one_sentence(arguments: list[str], words: list[str], tmp
     message = next(line for line in result.stderr.splitlines() if line.startswith("error:"))
     for word in words:
         assert word in message
+
+
+def test_paths_of_a_multirun_need_no_quotes_of_ones_own() -> None:
+    path = "multirun/a/data.known_classes=[1],model.gamma=0.5/checkpoints/last.ckpt"
+    assert run.quoted(f"checkpoint={path}") == f'checkpoint="{path}"'
+    assert run.quoted(f'checkpoint="{path}"') == f'checkpoint="{path}"'
+    assert run.quoted("checkpoint=last") == "checkpoint=last"
+    assert run.quoted("model.gamma=1,0.5") == "model.gamma=1,0.5"

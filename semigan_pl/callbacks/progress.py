@@ -11,6 +11,12 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 class ProgressBar(TQDMProgressBar):
     """Lightning's bar without epochs and version numbers."""
 
+    @property
+    def refresh_rate(self) -> int:
+        """Every batch of validation and test, which take seconds each; in training as configured."""
+        trainer = getattr(self, "_trainer", None)
+        return 1 if trainer is not None and trainer.evaluating else super().refresh_rate
+
     def on_train_epoch_start(self, trainer: Trainer, *args: Any) -> None:
         super().on_train_epoch_start(trainer, *args)
         self.train_progress_bar.set_description("Training")

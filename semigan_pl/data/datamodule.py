@@ -106,6 +106,11 @@ class AnomalyDataModule(pl.LightningDataModule):
         truth = np.isin(self.source.classes[self.splits.test], self.roles.anomalous)
         return self._evaluation(self._cached(self.splits.test, truth.astype(np.int64)))
 
+    def pool_dataloader(self) -> BatchLoader:
+        """The unlabelled training images once, in order, labelled 0: for detectors that fit rather than step."""
+        unlabelled = self.splits.train
+        return self._evaluation(self._cached(unlabelled, np.zeros(len(unlabelled), dtype=np.int64)))
+
     def summary(self) -> dict[str, Any]:
         """What a report says of the data, ready for JSON. Only here do hidden anomalies count as what they are."""
         splits = self.splits

@@ -25,7 +25,8 @@ class Protocol:
         n_normal: so many normal classes, drawn by the seed. Neither of the two given: one class, drawn.
         max_per_class: keep the first so many images of each class (of each part), before anything else.
         contamination: share of the unlabelled pool that is secretly anomalous.
-        known_anomalies: labelled anomalies, validation's included: a count, or below 1 a share of the pool.
+        known_anomalies: labelled anomalies, validation's included: a count, below 1 a share of the pool; None means all
+            that are neither tested nor hidden.
         known_classes: classes that known anomalies may come from; None means every anomalous class.
         outlier_share: share of anomalies in the test set; None means all there are.
         test_limit: at most so many test images, stratified.
@@ -38,7 +39,7 @@ class Protocol:
     n_normal: int | None
     max_per_class: int | None
     contamination: float
-    known_anomalies: float
+    known_anomalies: float | None
     known_classes: Sequence[ClassName] | None
     outlier_share: float | None
     test_limit: int | None
@@ -56,14 +57,17 @@ class Protocol:
             _check_count(knob, getattr(self, knob), least=1)
         _check_count("test_limit", self.test_limit, least=2)
         _check_count("seed", self.seed, least=0)
-        if self.known_anomalies < 0 or (self.known_anomalies > 1 and self.known_anomalies % 1):
+        known = self.known_anomalies
+        if known is not None and (known < 0 or (known > 1 and known % 1)):
             raise ValueError(
                 f"data.known_anomalies={self.known_anomalies} is neither a count (0, 1, 2, ...) nor a share of the pool"
                 " between 0 and 1: give one of the two"
             )
 
-    def known_budget(self, pool_size: int) -> int:
-        """Number of known anomalies, validation's included, for a pool of `pool_size` unlabelled images."""
+    def known_budget(self, pool_size: int) -> int | None:
+        """Number of known anomalies, validation's included, for a pool of `pool_size` images; None: all there are."""
+        if self.known_anomalies is None:
+            return None
         if 0 < self.known_anomalies < 1:
             return max(1, round(self.known_anomalies * pool_size))
         return int(self.known_anomalies)

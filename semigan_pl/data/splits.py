@@ -101,13 +101,15 @@ def _allot(sides: _Sides, classes: Positions, roles: ClassRoles, protocol: Proto
         raise ValueError("no normal image is left to train on: check data.normal_classes and data.max_per_class")
 
     n_known = protocol.known_budget(len(train_normals) + len(val_normals) + n_hidden_train + n_hidden_val)
-    n_known_val = _validation_count(protocol.validation_share, n_known)
-    counts = np.array([[n_hidden_val, n_known_val], [n_hidden_train, n_known - n_known_val]])
     if len(sides.val_anomalies):
-        val_hidden, val_known = _take(sides.val_anomalies, counts[0], classes, roles, protocol)
-        train_hidden, train_known = _take(sides.train_anomalies, counts[1], classes, roles, protocol)
+        of_val = None if n_known is None else _validation_count(protocol.validation_share, n_known)
+        of_train = None if n_known is None or of_val is None else n_known - of_val
+        val_hidden, val_known = _take(sides.val_anomalies, n_hidden_val, of_val, classes, roles, protocol)
+        train_hidden, train_known = _take(sides.train_anomalies, n_hidden_train, of_train, classes, roles, protocol)
     else:
-        hidden, known = _take(sides.train_anomalies, counts.sum(axis=0), classes, roles, protocol)
+        n_hidden = n_hidden_val + n_hidden_train
+        hidden, known = _take(sides.train_anomalies, n_hidden, n_known, classes, roles, protocol)
+        n_known_val = _validation_count(protocol.validation_share, len(known))
         val_hidden, train_hidden = hidden[:n_hidden_val], hidden[n_hidden_val:]
         val_known, train_known = known[:n_known_val], known[n_known_val:]
     train = np.concatenate([train_normals, train_hidden])
@@ -120,11 +122,15 @@ def _validation_count(share: float, total: int) -> int:
 
 
 def _take(
-    anomalies: Positions, counts: NDArray[np.int64], classes: Positions, roles: ClassRoles, protocol: Protocol
+    anomalies: Positions,
+    n_hidden: int,
+    n_known: int | None,
+    classes: Positions,
+    roles: ClassRoles,
+    protocol: Protocol,
 ) -> tuple[Positions, Positions]:
-    """(hidden, known) anomalies. Hidden ones come from the front of the shuffled list and known ones from its back, so
-    that one more of either kind leaves the others where they are."""
-    n_hidden, n_known = (int(count) for count in counts)
+    """(hidden, known) anomalies; None known ones means all that remain. Hidden ones come from the front of the shuffled
+    list and known ones from its back, so that one more of either kind leaves the others where they are."""
     if n_hidden > len(anomalies):
         raise ValueError(
             f"data.contamination={protocol.contamination} needs {n_hidden} hidden anomalies, but there are only"
@@ -132,7 +138,7 @@ def _take(
         )
     rest = anomalies[n_hidden:][::-1]
     candidates = rest[np.isin(classes[rest], roles.known)]
-    if n_known > len(candidates):
+    if n_known is not None and n_known > len(candidates):
         raise ValueError(
             f"data.known_anomalies={protocol.known_anomalies} needs {n_known} known anomalies, but the known classes"
             f" have {len(candidates)} images outside the test set (beside {n_hidden} hidden ones): lower it"

@@ -222,3 +222,15 @@ def test_errors_of_the_protocol_name_the_option(knobs: dict[str, float]) -> None
 def test_empty_test_part() -> None:
     with pytest.raises(ValueError, match="the test set holds no normal image"):
         draw(BASE, np.full(1000, "train"))
+
+
+def test_null_makes_every_remaining_anomaly_known() -> None:
+    splits = draw(replace(BASE, known_anomalies=None))
+    known = np.concatenate([splits.train_known, splits.val_known])
+    assert len(splits.val_known) == round(0.1 * len(known))
+    everything = np.concatenate(splits)
+    assert set(np.flatnonzero(CLASSES != 8)) <= set(everything.tolist()), (
+        "an anomaly is neither tested, hidden nor known"
+    )
+    ones = draw(replace(BASE, known_anomalies=None, known_classes=[1]))
+    assert set(CLASSES[ones.train_known]) == {1}
