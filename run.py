@@ -6,17 +6,22 @@ import json
 import logging
 import os
 import platform
+import re
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import hydra
+import numpy as np
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -30,7 +35,12 @@ from semigan_pl.report.summary import print_summary
 from semigan_pl.settings import checkpoint_path, continued, inherit, read_checkpoint
 
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "scikit-learn", "numpy")
-BAD_INPUT = (ValueError, FileNotFoundError, InstantiationException)  # shown as one sentence, without a traceback
+BAD_INPUT = (
+    ValueError,
+    FileNotFoundError,
+    PermissionError,
+    InstantiationException,
+)  # shown as one sentence, without a traceback
 
 
 @hydra.main(version_base="1.3", config_path=str(Path(__file__).parent / "conf"), config_name="config")
@@ -42,50 +52,78 @@ def main(config: DictConfig) -> float | None:
         config.run = HydraConfig.get().runtime.output_dir  # a multirun job's folder is Hydra's choice
         return TASKS[config.task](config)
     except BAD_INPUT as error:
+        with suppress(OSError):
+            Path(config.run).rmdir()  # if it is empty
         if os.environ.get("HYDRA_FULL_ERROR"):
             raise
-        sys.exit(f"error: {sentence(error)}")
+        message = f"error: {sentence(error)}"
+        if HydraConfig.get().mode == RunMode.MULTIRUN:  # leaving now would take the other jobs along
+            print(message, file=sys.stderr)
+            raise
+        sys.exit(message)
 
 
-def settle(config: DictConfig) -> DictConfig:
-    """The config that this training really uses, written to the run's folder beside what was typed."""
-    folder, typed = Path(config.run) / ".hydra", list(HydraConfig.get().overrides.task)
+def settle(config: DictConfig) -> tuple[DictConfig, list[str]]:
+    """The config that this training really uses, and what to type to get it."""
+    typed = list(HydraConfig.get().overrides.task)
     path = checkpoint_path(config)
     if path is not None:
-        config = inherit(config, read_checkpoint(path)["config"], typed)
+        inherited = inherit(config, read_checkpoint(path)["config"], typed)
+        if not any(override.startswith(("run=", "name=")) for override in typed):
+            inherited.run = renamed(config.run, inherited.name)
+        config = inherited
+    earlier = Path(config.run) / ".hydra" / "overrides.yaml"
     if config.checkpoint == "last":
-        typed = continued(OmegaConf.load(folder / "overrides.yaml"), typed)
-    for name, content in (("config", config), ("overrides", OmegaConf.create(typed))):
-        with replacing(folder / f"{name}.yaml") as partial:
-            OmegaConf.save(content, partial)
-    return config
+        return config, continued(OmegaConf.load(earlier), typed)
+    if earlier.is_file() and list(OmegaConf.load(earlier)) != typed:
+        raise ValueError(f"{config.run} holds another run: choose another run=FOLDER, or continue it: checkpoint=last")
+    return config, typed
+
+
+def renamed(folder: str, name: str) -> str:
+    """The folder of a run, with the name of the checkpoint's experiment in place of the default one's."""
+    path = Path(folder)
+    with suppress(OSError):
+        path.rmdir()  # Hydra made it under the other name
+    return str(path.parent.parent / name / path.name)
 
 
 def fit(config: DictConfig) -> float | None:
     """Trains, calibrates, tests and reports; returns the objective. Leaves the files described in the README."""
-    config = settle(config)
+    config, typed = settle(config)
     folder = Path(config.run)
-    marker = folder / "metrics.json"  # of a finished run, which this one no longer is
-    marker.unlink(missing_ok=True)
+    checkpoint, last = checkpoint_path(config), folder / "checkpoints" / "last.ckpt"
     pl.seed_everything(config.seed, verbose=False)
     data = instantiate(config.data.module, _convert_="all")
     model = instantiate(config.model, _convert_="all")
     trainer, scores, timing = make_trainer(config)
+    check_objective(config.objective, model)
+    facts = run_facts(config, model)
+    if checkpoint is not None:
+        check_unseen(data, read_checkpoint(checkpoint)["data"])
 
-    trainer.fit(model, datamodule=data, ckpt_path=checkpoint_path(config))
-    trainer.validate(model, datamodule=data, verbose=False)
-    trainer.save_checkpoint(folder / "checkpoints" / "last.ckpt")  # now with calibration
-    trainer.test(model, datamodule=data, verbose=False)
+    # all that was typed makes sense: only now an earlier run in this folder is touched
+    marker = folder / "metrics.json"  # of a finished run, which this one is not yet
+    marker.unlink(missing_ok=True)
+    for name, content in (("config", config), ("overrides", OmegaConf.create(typed))):
+        with replacing(folder / ".hydra" / f"{name}.yaml") as partial:
+            OmegaConf.save(content, partial)
+    Console().print(announcement(data), soft_wrap=True)
+    with continuable(last):
+        trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
+        trainer.save_checkpoint(last)  # calibration takes its time, and might be interrupted
+        trainer.validate(model, datamodule=data, verbose=False)
+        trainer.save_checkpoint(last)  # now with calibration
+        trainer.test(model, datamodule=data, verbose=False)
     if not trainer.is_global_zero:
         return None
 
     write_json(folder / "data.json", data.summary())
-    metrics = {**scores.metrics, **run_facts(config, model, timing, n_test=len(data.splits.test))}
-    metrics["objective"] = metrics.get(config.objective)
-    page = write_report(folder, metrics)
+    metrics = scores.metrics | measured(model, timing, len(data.splits.test)) | facts
+    metrics["objective"] = metrics[config.objective]
+    write_report(folder, metrics)
     write_json(marker, metrics)
     print_summary(folder, Console())
-    assert page.is_file()
     objective: float | None = metrics["objective"]
     return objective
 
@@ -109,13 +147,47 @@ def make_trainer(config: DictConfig) -> tuple[pl.Trainer, ScoreWriter, Timing]:
     return trainer, callbacks["score_writer"], callbacks["timing"]
 
 
-def run_facts(config: DictConfig, model: Any, timing: Timing, n_test: int) -> dict[str, Any]:
-    """What `metrics.json` holds beside the metrics."""
+@contextmanager
+def continuable(checkpoint: Path) -> Iterator[None]:
+    """Says how to go on with a run that was interrupted. Lightning turns Ctrl-C into SystemExit."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        if checkpoint.is_file():
+            run = quoted(f"run={checkpoint.parents[1]}")
+            print(f"\nStopped. To continue: python run.py '{run}' checkpoint=last", file=sys.stderr)
+        raise
+
+
+def check_objective(objective: str, model: Any) -> None:
+    """Raises ValueError unless a sweep would optimise something that exists, on validation."""
+    possible = ["val/auroc", *(f"val/auroc_{name}" for name in model.decision.names(model.terms))]
+    if objective not in possible:
+        raise ValueError(f"objective={objective} is not measured on validation: use one of {', '.join(possible)}")
+
+
+def check_unseen(data: Any, earlier: dict[str, Any]) -> None:
+    """Raises ValueError if the test set holds images that the checkpoint was trained or calibrated on."""
+    shared = np.isin(data.splits.test, earlier["used"]).sum() if earlier["name"] == data.source.name else 0
+    if shared:
+        raise ValueError(
+            f"{shared} test images are among those that the checkpoint was trained on: keep its seed and its data.*"
+            " options (data.root, data.test_limit and data.outlier_share may change)"
+        )
+
+
+def announcement(data: Any) -> str:
+    """What is used for what, before anything takes time."""
+    train, known, val, val_known, test = (len(positions) for positions in data.splits)
+    return (
+        f"{data.source.name}: training on {train:,} unlabelled images and {known:,} known anomalies, calibrating on "
+        f"{val:,} and {val_known:,}, testing on {test:,}."
+    )
+
+
+def run_facts(config: DictConfig, model: Any) -> dict[str, Any]:
+    """What `metrics.json` says of the run itself."""
     return {
-        "train/images_seen": model.images_seen,
-        "train/seconds": timing.train_seconds,
-        "train/images_per_second": model.images_seen / timing.train_seconds if timing.train_seconds else None,
-        "test/images_per_second": n_test / timing.test_seconds,
         "score": model.decision.score,
         "data": config.data.name,
         "model": config.model.name,
@@ -125,14 +197,23 @@ def run_facts(config: DictConfig, model: Any, timing: Timing, n_test: int) -> di
     }
 
 
+def measured(model: Any, timing: Timing, n_test: int) -> dict[str, Any]:
+    """What `metrics.json` says of time."""
+    return {
+        "train/images_seen": model.images_seen,
+        "train/seconds": timing.train_seconds,
+        "train/images_per_second": model.images_seen / timing.train_seconds if timing.train_seconds else None,
+        "test/images_per_second": n_test / timing.test_seconds,
+    }
+
+
 def git_revision() -> str | None:
     """The commit of this source tree, with `-dirty` where it has uncommitted changes; None outside git."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-    )
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        described = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
+    except OSError:  # no git on this machine
+        return None
     return described.stdout.strip() or None
 
 
@@ -156,9 +237,14 @@ def sentence(error: BaseException) -> str:
 
 
 def quoted(argument: str) -> str:
-    """run= and checkpoint= with their path in quotes: folders of a multirun hold `=` and `,`, which Hydra would parse."""
+    """A path in the quotes that Hydra wants: it would parse the `=` of a multirun's folder, blanks and accents."""
     key, _, path = argument.partition("=")
-    return f'{key}="{path}"' if key in ("run", "checkpoint") and "=" in path and path[0] not in "'\"" else argument
+    is_path = key in ("run", "checkpoint", "data.root", "data.clutter", "data.cache_dir")
+    return (
+        f'{key}="{path}"'
+        if is_path and re.search(r"[^\w./,~-]", path, re.ASCII) and path[0] not in "'\"$"
+        else argument
+    )
 
 
 if __name__ == "__main__":

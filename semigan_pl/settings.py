@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import pickle
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,16 @@ import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 NOT_INHERITED = ("run", "checkpoint", "task")
+# what a config out of a checkpoint may build: `_target_` runs any callable it names
+BUILDABLE = (
+    *(f"semigan_pl.{part}." for part in ("networks", "losses", "methods", "data", "evaluation", "callbacks")),
+    "semigan_pl.latent_search.LatentSearch",
+    "torch.optim.",
+    "pytorch_lightning.Trainer",
+    "pytorch_lightning.callbacks.",
+    "pytorch_lightning.loggers.",
+    "datetime.timedelta",
+)
 
 
 def checkpoint_path(config: DictConfig) -> Path | None:
@@ -21,15 +32,35 @@ def checkpoint_path(config: DictConfig) -> Path | None:
         return None
     path = Path(config.run) / "checkpoints" / "last.ckpt" if config.checkpoint == "last" else Path(config.checkpoint)
     if not path.is_file():
-        advice = "name the run's folder with run=FOLDER" if config.checkpoint == "last" else "correct checkpoint=PATH"
+        advice = "correct run=FOLDER, or start it anew" if config.checkpoint == "last" else "correct checkpoint=PATH"
         raise FileNotFoundError(f"there is no checkpoint {path}: {advice}")
     return path
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint's content, loaded as data only: a file from a stranger cannot run code."""
-    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    """A checkpoint's content, loaded as data only, its config checked: a file from a stranger cannot run code.
+
+    Raises ValueError where the file is damaged, is no checkpoint of this project, or names classes it may not build.
+    """
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        config = content["config"]
+    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged or no checkpoint of this project ({type(error).__name__})") from error
+    foreign = [target for target in _targets(config) if not target.startswith(BUILDABLE)]
+    if foreign:
+        raise ValueError(f"{path} asks to build {foreign[0]}, which no checkpoint may: do not use this file")
     return content
+
+
+def _targets(config: Any) -> Iterator[str]:
+    """Every `_target_` in nested containers."""
+    if isinstance(config, dict):
+        if "_target_" in config:
+            yield str(config["_target_"])
+        config = list(config.values())
+    for value in config if isinstance(config, list) else []:
+        yield from _targets(value)
 
 
 def inherit(config: DictConfig, earlier: dict[str, Any], overrides: list[str]) -> DictConfig:
@@ -43,7 +74,7 @@ def inherit(config: DictConfig, earlier: dict[str, Any], overrides: list[str]) -
     merged = OmegaConf.create(earlier)
     assert isinstance(merged, DictConfig)
     for override in overrides:
-        key = override.lstrip("+~").partition("=")[0].replace("/", ".")
+        key = _key(override)
         if "@" in key or key in ("experiment", "sweep"):
             raise ValueError(f"{override} cannot be combined with checkpoint=: the checkpoint brings its own settings")
         if override.startswith("~"):
@@ -56,9 +87,14 @@ def inherit(config: DictConfig, earlier: dict[str, Any], overrides: list[str]) -
 
 
 def continued(earlier: Iterable[str], typed: list[str]) -> list[str]:
-    """What to type to get a continued run in one go: what was typed first, then what was typed since."""
-    since = [override for override in typed if override.partition("=")[0] not in NOT_INHERITED]
-    return [*earlier, *since]
+    """What to type to get a continued run in one go: what was typed first, as far as it was not typed anew since."""
+    since = {_key(override): override for override in typed if _key(override) not in NOT_INHERITED}
+    return [*(override for override in earlier if _key(override) not in since), *since.values()]
+
+
+def _key(override: str) -> str:
+    """The option that an override sets, e.g. `model.gamma` of `+model.gamma=1`."""
+    return override.lstrip("+~").partition("=")[0].replace("/", ".")
 
 
 def _remove(config: DictConfig, key: str) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -160,6 +161,56 @@ def test_a_checkpoint_starts_a_new_run_with_another_search(
     assert np.array_equal(earlier["critic"], later["critic"])  # the same networks
     assert not np.array_equal(earlier["residual"], later["residual"])
     assert (folder / "metrics.json").read_bytes() == before
+
+
+def test_a_killed_run_continues_to_the_same_scores(tmp_path: Path) -> None:
+    """Killed in the middle of training; the rest gives to the bit what an uninterrupted run gives."""
+    often = [
+        "callbacks.checkpoint.train_time_interval.minutes=0",
+        "+callbacks.checkpoint.train_time_interval.seconds=1",
+    ]
+    arguments = [sys.executable, str(ROOT / "run.py"), *SMALL, *often, "run=killed", "max_images=1000000"]
+    last = tmp_path / "killed" / "checkpoints" / "last.ckpt"
+    with subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while not last.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.kill()
+    seen = torch.load(last, weights_only=True)["state_dict"]["_extra_state"]["images_seen"]
+    assert 0 < seen < 1000000
+    until = f"max_images={seen + 640}"
+    for arguments in (["run=killed", "checkpoint=last", until], [*SMALL, *often, "run=whole", until]):
+        result = call(tmp_path, *arguments)
+        assert result.returncode == 0, result.stderr
+    continued, uninterrupted = scores(tmp_path / "killed"), scores(tmp_path / "whole")
+    for name, values in uninterrupted.items():
+        assert np.array_equal(values, continued[name]), name
+
+
+def test_an_earlier_run_is_not_overwritten(finished: tuple[Path, Run]) -> None:
+    folder, _ = finished
+    before = {path: path.read_bytes() for path in (folder / "metrics.json", folder / ".hydra" / "overrides.yaml")}
+    for arguments, words in (
+        (["run=first", "max_images=64"], "holds another run"),
+        (["run=first", "checkpoint=last", "data.image_size=28"], "data.image_size=28"),
+        (["run=other", "checkpoint=first/checkpoints/last.ckpt", "seed=1"], "test images are among those"),
+        (["run=first", "checkpoint=last", "objective=test/auroc"], "objective=test/auroc"),
+    ):
+        result = call(folder.parent, *arguments)
+        assert result.returncode != 0
+        assert words in result.stderr
+        assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_a_new_run_from_a_checkpoint_keeps_the_experiments_name(finished: tuple[Path, Run], tmp_path: Path) -> None:
+    assert run.renamed(str(tmp_path / "outputs" / "digits" / "now"), "mnist") == str(tmp_path / "outputs/mnist/now")
+
+
+def test_a_bad_job_leaves_the_others_alone(tmp_path: Path) -> None:
+    result = call(tmp_path, "-m", "model.gamma=0,1", "max_images=64", *SMALL)
+    assert result.returncode != 0
+    assert "error: model.gamma=0" in result.stderr
+    assert len(list((tmp_path / "multirun" / "digits").rglob("metrics.json"))) == 1
 
 
 def test_the_report_is_made_again_from_files(finished: tuple[Path, Run]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -59,9 +58,29 @@ class Trap:
 
 def test_a_strangers_checkpoint_cannot_run_code(tmp_path: Path) -> None:
     torch.save({"config": Trap(tmp_path / "sprung")}, tmp_path / "trap.ckpt")
-    with pytest.raises(pickle.UnpicklingError):
+    with pytest.raises(ValueError, match=r"trap\.ckpt is damaged or no checkpoint"):
         read_checkpoint(tmp_path / "trap.ckpt")
     assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize("target", ["torch.load", "pathlib.Path.write_text", "torch.hub.load", "os.system", "run.main"])
+def test_a_strangers_config_cannot_build_what_it_likes(target: str, tmp_path: Path) -> None:
+    config = copy.deepcopy(in_checkpoint())
+    config["callbacks"]["deep"] = {"inside": [{"_target_": target}]}
+    torch.save({"config": config}, tmp_path / "trap.ckpt")
+    with pytest.raises(ValueError, match=f"asks to build {target}"):
+        read_checkpoint(tmp_path / "trap.ckpt")
+
+
+def test_a_file_that_is_no_checkpoint_gets_a_sentence(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.ckpt"
+    torch.save({"config": in_checkpoint()}, whole)
+    (tmp_path / "cut.ckpt").write_bytes(whole.read_bytes()[:-200])
+    (tmp_path / "empty.ckpt").write_bytes(b"")
+    torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
+    for name in ("cut", "empty", "foreign"):
+        with pytest.raises(ValueError, match=f"{name}.ckpt is damaged or no checkpoint of this project"):
+            read_checkpoint(tmp_path / f"{name}.ckpt")
 
 
 def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -144,5 +163,5 @@ def test_a_value_with_an_at_sign_is_only_a_value() -> None:
 def test_what_was_typed_over_all_sessions() -> None:
     earlier = ["model.gamma=0.3", "max_images=640"]
     since = ["run=here", "checkpoint=last", "task=fit", "max_images=1280"]
-    assert continued(earlier, since) == ["model.gamma=0.3", "max_images=640", "max_images=1280"]
+    assert continued(earlier, since) == ["model.gamma=0.3", "max_images=1280"]
     assert continued(iter(earlier), []) == earlier

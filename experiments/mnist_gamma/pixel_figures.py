@@ -45,7 +45,7 @@ def figure_4(normal: tuple[Tensor, Prediction], anomalous: tuple[Tensor, Predict
         assert prediction.reconstruction is not None
         assert prediction.anomaly_map is not None
         for column in range(6):
-            shown = (images[column], prediction.reconstruction[column], prediction.anomaly_map[column] / 2 * 2 - 1)
+            shown = (images[column], prediction.reconstruction[column], prediction.anomaly_map[column] - 1)
             for row, picture in enumerate(shown):
                 axis = axes[row, half * 6 + column]
                 axis.imshow(picture[0], cmap="inferno" if row == 2 else "gray", vmin=-1, vmax=1)

@@ -45,4 +45,5 @@ class GeneratorEMA(Callback):
         new = pl_module.images_seen - self._images_seen
         self._images_seen = pl_module.images_seen
         half_life = min(self.half_life, pl_module.images_seen / 20)
+        pl_module.averaged = True
         update_average(pl_module.ema_generator, pl_module.generator, 0.5 ** (new / half_life))

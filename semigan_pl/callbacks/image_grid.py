@@ -38,7 +38,7 @@ class ImageGrid(Callback):
             self._next += self.every
             self.save(trainer, pl_module)
 
-    def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
+    def on_test_start(self, trainer: Trainer, pl_module: Any) -> None:
         self.save(trainer, pl_module)
 
     @rank_zero_only
@@ -46,7 +46,7 @@ class ImageGrid(Callback):
         if not isinstance(pl_module, AdversarialModule):
             return
         path = Path(trainer.default_root_dir) / "figures" / f"samples_{pl_module.images_seen:09d}.png"
-        generator = pl_module.ema_generator
+        generator = pl_module.best_generator
         with torch.no_grad(), frozen(generator):
             z = generator.sample_latents(self.images, torch.Generator().manual_seed(0))  # type: ignore[operator]
             samples = generator(z.to(pl_module.device)).cpu()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import torch
 from pytorch_lightning import Callback, Trainer
 
 
@@ -19,4 +21,6 @@ class RunRecord(Callback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         checkpoint["config"] = self.config
-        checkpoint["data"] = trainer.datamodule.summary()  # type: ignore[attr-defined]
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        used = torch.from_numpy(np.concatenate(data.splits[:-1]))  # by training or calibration: never to be tested on
+        checkpoint["data"] = {**data.summary(), "used": used}

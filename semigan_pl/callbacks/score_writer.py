@@ -100,7 +100,10 @@ class ScoreWriter(Callback):
 
     def _write(self, path: Path, table: ScoreTable, classes: np.ndarray, module: AnomalyModule, data: Any) -> None:
         scores = table.terms[module.decision.score]
-        with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        with (
+            replacing(path) as partial,
+            partial.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+        ):
             writer = csv.writer(file)
             writer.writerow(["index", "path", "class", "label", "score", "decision", *table.terms])
             decisions = decide(scores, module.threshold)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
@@ -89,7 +90,12 @@ def _decode(
         position = int(positions[row])
         try:
             images[row] = image_format(source.read(position))
-        except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises on broken files
+        except (
+            OSError,
+            ValueError,
+            SyntaxError,
+            Image.DecompressionBombError,
+        ) as error:  # what Pillow raises on broken files
             failures.append(f"{source.paths[position]} ({error})")
     if failures:
         raise ValueError(

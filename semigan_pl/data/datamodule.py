@@ -42,6 +42,11 @@ class AnomalyDataModule(pl.LightningDataModule):
         max_images: int,
     ) -> None:
         super().__init__()
+        if batch_size < 1 or (known_batch_size is not None and known_batch_size < 1):
+            raise ValueError(
+                f"data.batch_size={batch_size} and data.known_batch_size={known_batch_size} must be 1 or more"
+                " (known_batch_size=null: as many as unlabelled images)"
+            )
         self.source = source
         self.protocol = protocol
         self.image_format = image_format
@@ -114,18 +119,19 @@ class AnomalyDataModule(pl.LightningDataModule):
     def summary(self) -> dict[str, Any]:
         """What a report says of the data, ready for JSON. Only here do hidden anomalies count as what they are."""
         splits = self.splits
+        known = len(splits.train_known)
         hidden = int(np.isin(self.source.classes[splits.train], self.roles.anomalous).sum())
         return {
             "name": self.source.name,
             "normal_classes": [self.class_names[label] for label in self.roles.normal],
-            "known_classes": [self.class_names[label] for label in self.roles.known],
+            "known_classes": [self.class_names[label] for label in self.roles.known] if known else [],
             "image_size": self.image_format.image_size,
             "channels": self.image_format.channels,
             "notes": list(self.source.notes),
             "counts": {split: self._counts(positions) for split, positions in splits._asdict().items()},
             "contamination": hidden / len(splits.train),
             "hidden_anomalies": hidden,
-            "known_anomalies": len(splits.train_known),
+            "known_anomalies": known,
         }
 
     def _counts(self, positions: NDArray[np.int64]) -> dict[str, int]:

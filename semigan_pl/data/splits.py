@@ -99,6 +99,8 @@ def _allot(sides: _Sides, classes: Positions, roles: ClassRoles, protocol: Proto
         val_normals, train_normals = train_normals[:n_val], train_normals[n_val:]
     if not len(train_normals):
         raise ValueError("no normal image is left to train on: check data.normal_classes and data.max_per_class")
+    if not len(val_normals):
+        raise ValueError("no image is left to calibrate on: raise data.validation_share, or give more normal images")
 
     n_known = protocol.known_budget(len(train_normals) + len(val_normals) + n_hidden_train + n_hidden_val)
     if len(sides.val_anomalies):

@@ -87,11 +87,14 @@ class Decision:
         critic = calibration.standardised(self.critic, terms[self.critic])
         return {**terms, "fused": search + torch.relu(critic - self.margin)}
 
+    def names(self, terms: Sequence[str]) -> list[str]:
+        """Names of a method's own terms and of `fused`, if there is one."""
+        return [*terms, *(["fused"] if self.search and self.critic else [])]
+
     def check(self, terms: Sequence[str]) -> None:
         """Raises ValueError if the decision names a term that the method does not have."""
-        fused = ["fused"] if self.search and self.critic else []
         for option, name, possible in (
-            ("score", self.score, [*terms, *fused]),
+            ("score", self.score, self.names(terms)),
             ("search", self.search, terms),
             ("critic", self.critic, terms),
         ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -58,13 +58,28 @@ class AdversarialModule(AnomalyModule):
         self.generator = generator.to(memory_format=torch.channels_last)
         self.discriminator = discriminator.to(memory_format=torch.channels_last)
         self.ema_generator = copy.deepcopy(self.generator).requires_grad_(False)
+        self.averaged = False  # whether a callback keeps `ema_generator`
         self.make_optimizers = dict(optimizers)
         self.loss = loss
         self.gamma = gamma
-        self.real_weight = gamma if real_weight == "gamma" else float(real_weight)
+        if real_weight not in (1, "gamma"):
+            raise ValueError(f"model.real_weight={real_weight} must be 1 (balanced) or gamma (literal)")
+        self.real_weight = gamma if real_weight == "gamma" else 1.0
         self.critic_steps = critic_steps
         self.seed = seed
         self.noise = self.noise_at(0)
+
+    @property
+    def best_generator(self) -> nn.Module:
+        """What samples, searches and scores are made with: the averaged generator where one is kept."""
+        return self.ema_generator if self.averaged else self.generator
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {**super().get_extra_state(), "averaged": self.averaged}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        super().set_extra_state(state)
+        self.averaged = state["averaged"]
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [
@@ -139,8 +154,9 @@ class AdversarialModule(AnomalyModule):
 
     def _log(self, terms: dict[str, Tensor]) -> None:
         """To every logger, against images_seen; and to the progress bar."""
-        if self.batches_seen % self.trainer.log_every_n_steps:  # type: ignore[attr-defined]
-            return
+        cycles, rest = divmod(self.batches_seen, self.critic_steps)
+        if rest or (cycles > 1 and cycles % self.trainer.log_every_n_steps):  # type: ignore[attr-defined]
+            return  # only where both players have moved
         values = {f"train/{name}": float(term.detach()) for name, term in terms.items()}
         for logger in self.loggers:
             logger.log_metrics(values, step=self.images_seen)

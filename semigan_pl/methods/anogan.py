@@ -37,11 +37,11 @@ class AnoGAN(AdversarialModule):
         self.bank: Bank | None = None
 
     def begin_inspection(self) -> None:
-        self.bank = self.search.bank(self.ema_generator, self._features)
+        self.bank = self.search.bank(self.best_generator, self._features)
 
     def inspect(self, images: Tensor) -> Inspection:
         assert self.bank is not None, "predict() begins the inspection"
-        found = self.search(self.ema_generator, self._features, images, self.bank)
+        found = self.search(self.best_generator, self._features, images, self.bank)
         with torch.no_grad():
             critic = -self.discriminator(images)
         return Inspection(

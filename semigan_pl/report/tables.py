@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.metrics import average_precision_score, precision_recall_curve
 
+from semigan_pl.evaluation.metrics import average_precision, f1_max, has_both_classes
 from semigan_pl.report.run_files import RunFiles, Scores
 
 SPLITS = {  # name in data.json -> heading
@@ -63,17 +63,17 @@ def score_terms(run: RunFiles) -> list[Term]:
     rows = []
     for name in run.terms:
         is_chosen = name == run.chosen
-        average_precision, f1_max = _from_scores(run.scores, name)
+        precision, best_f1 = _from_scores(run.scores, name)
         if is_chosen:
-            average_precision, f1_max = run.number("test/average_precision"), run.number("test/f1_max")
+            precision, best_f1 = run.number("test/average_precision"), run.number("test/f1_max")
         aurocs = run.number(f"val/auroc_{name}"), run.number(f"test/auroc_{name}")
-        rows.append(Term(name, is_chosen, *aurocs, average_precision, f1_max))
+        rows.append(Term(name, is_chosen, *aurocs, precision, best_f1))
     return sorted(rows, key=lambda term: not term.is_chosen)
 
 
 def has_both_labels(scores: Scores | None) -> bool:
     """Whether curves and ranks are defined at all."""
-    return scores is not None and 0 < scores.labels.sum() < len(scores.labels)
+    return scores is not None and has_both_classes(scores.labels)
 
 
 def confusion(scores: Scores | None) -> Confusion | None:
@@ -115,6 +115,4 @@ def _from_scores(scores: Scores | None, term: str) -> tuple[float | None, float 
     """Average precision and best F1 of a term that is not the method's score: metrics.json does not hold them."""
     if scores is None or term not in scores.terms or not has_both_labels(scores):
         return None, None
-    precision, recall, _ = precision_recall_curve(scores.labels, scores.terms[term])
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    return float(average_precision_score(scores.labels, scores.terms[term])), float(f1.max())
+    return average_precision(scores.labels, scores.terms[term]), f1_max(scores.labels, scores.terms[term])

@@ -32,7 +32,7 @@ def train(grid: ImageGrid, module: AdversarialModule, trainer: Any, until: int, 
     while module.images_seen < until:
         module.images_seen += batch
         grid.on_train_batch_end(trainer, module, None, None, 0)
-    grid.on_train_end(trainer, module)
+    grid.on_test_start(trainer, module)
 
 
 def written(folder: Path) -> list[int]:
@@ -76,7 +76,7 @@ def test_the_latents_are_always_the_same_and_the_weights_count(tmp_path: Path) -
     for seen in (0, 64, 128):
         module.images_seen = seen
         if seen == 128:
-            module.ema_generator.state_dict()["grow.0.bias"].add_(1.0)
+            module.best_generator.state_dict()["grow.0.bias"].add_(1.0)
         grid.save(trainer_in(tmp_path), module)
         pictures.append((tmp_path / "figures" / f"samples_{seen:09d}.png").read_bytes())
     assert pictures[0] == pictures[1] != pictures[2]
@@ -95,5 +95,5 @@ def test_drawing_moves_nothing(tmp_path: Path) -> None:
 
 def test_a_method_without_a_generator_draws_nothing(tmp_path: Path) -> None:
     other: Any = SimpleNamespace(images_seen=64)
-    ImageGrid(grids=1, images=4, max_images=64).on_train_end(trainer_in(tmp_path), other)
+    ImageGrid(grids=1, images=4, max_images=64).on_test_start(trainer_in(tmp_path), other)
     assert not list(tmp_path.iterdir())

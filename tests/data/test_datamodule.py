@@ -187,7 +187,7 @@ def test_summary_counts_what_is_there() -> None:
 @pytest.mark.parametrize("name", DATA_CONFIGS)
 def test_every_data_config_names_what_exists(name: str) -> None:
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        config = hydra.compose(f"data/{name}", overrides=["+seed=5", "+max_images=640"])
+        config = hydra.compose(f"data/{name}", overrides=["+seed=5", "+max_images=640", "+block_size=64"])
     OmegaConf.resolve(config)
     assert config.data.name == name
     assert config.data.module.protocol.seed == 5
@@ -201,6 +201,7 @@ def test_config_builds_the_data_module(tmp_path: Path) -> None:
     overrides = [
         "+seed=0",
         "+max_images=640",
+        "+block_size=64",
         "data.n_normal=2",
         f"data.cache_dir={tmp_path}",
         "data.cache_memory_mb=0",

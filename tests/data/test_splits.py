@@ -39,7 +39,7 @@ def protocols(drawing: st.DrawFn) -> Protocol:
         known_classes=drawing(st.none() | st.just(others[:2])),
         outlier_share=drawing(st.none() | st.sampled_from([0.1, 0.5, 0.9])),
         test_limit=drawing(st.none() | st.integers(40, 400)),
-        validation_share=drawing(st.sampled_from([0.0, 0.1, 0.5])),
+        validation_share=drawing(st.sampled_from([0.05, 0.1, 0.5])),
         max_per_class=drawing(st.none() | st.integers(60, 120)),
         seed=drawing(st.integers(0, 5)),
     )
@@ -234,3 +234,8 @@ def test_null_makes_every_remaining_anomaly_known() -> None:
     )
     ones = draw(replace(BASE, known_anomalies=None, known_classes=[1]))
     assert set(CLASSES[ones.train_known]) == {1}
+
+
+def test_nothing_to_calibrate_on_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"data\.validation_share"):
+        draw(replace(BASE, validation_share=0))
