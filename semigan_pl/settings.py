@@ -45,7 +45,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         config = content["config"]
-    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, TypeError) as error:
+    except (pickle.UnpicklingError, OSError, EOFError, RuntimeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged or no checkpoint of this project ({type(error).__name__})") from error
     foreign = [target for target in _targets(config) if not target.startswith(BUILDABLE)]
     if foreign:
