@@ -8,10 +8,10 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/installed
 
-.PHONY: help env demo test lint format clean distclean
+.PHONY: help env demo test lint format clean distclean study-mnist study-digits study-photos bench-overhead
 
 help:  ## print the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
 
 env: $(STAMP)  ## make .venv and install semigan_pl into it; PYTHON=python3.12 chooses the interpreter
 	@echo "The environment is ready: $(VENV)"
@@ -30,6 +30,20 @@ lint: $(STAMP)  ## check style (ruff) and types (mypy)
 format: $(STAMP)  ## let ruff rewrite the files in its style
 	@$(RUN) -m ruff check --fix
 	@$(RUN) -m ruff format
+
+study-mnist: $(STAMP)  ## two hours on 2 cores: gamma under contamination; MNIST=folder
+	@bash experiments/mnist_gamma/run.sh "$(MNIST)"
+	@$(RUN) experiments/mnist_gamma/collect.py multirun/mnist_gamma
+
+study-digits: $(STAMP)  ## half an hour: the demo on three seeds, and with one kind of anomaly hidden at a time
+	@bash experiments/digits_demo/run.sh
+	@$(RUN) experiments/digits_demo/collect.py multirun
+
+study-photos: $(STAMP)  ## minutes: CALTECH256=folder CLUTTER=folder PHOTOS=folder with normal/ and anomalous/
+	@bash experiments/real_images/run.sh "$(CALTECH256)" "$(CLUTTER)" "$(PHOTOS)"
+
+bench-overhead: $(STAMP)  ## what share of a training step is not network arithmetic; MNIST=folder
+	@$(RUN) benchmarks/overhead.py +experiment=mnist_gamma data.root="$(MNIST)"
 
 clean:  ## delete caches; outputs/, multirun/ and .venv stay
 	@rm -rf build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
