@@ -73,12 +73,12 @@ def cell(group: list[Row], key: str) -> str:
 
 def draw(rows: list[Row], path: Path) -> None:
     """AUROC against gamma, a panel per setting, a line per score."""
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    figure = Figure(figsize=(10, 4), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     views = (
-        (SETTINGS[1], "test", "all kinds known"),
-        (SETTINGS[2], "test", "only ones known, all anomalies"),
-        (SETTINGS[2], "unseen", "only ones known, the eight unseen kinds"),
+        (SETTINGS[1], "test", "all kinds known\n"),
+        (SETTINGS[2], "test", "only ones known:\nall anomalies"),
+        (SETTINGS[2], "unseen", "only ones known:\nthe eight unseen kinds"),
     )
     styles = {
         "anogan": ("#0072B2", "o-"),
@@ -97,7 +97,8 @@ def draw(rows: list[Row], path: Path) -> None:
             spread = [statistics.stdev(points[g]) if len(points[g]) > 1 else 0.0 for g in gammas]
             panel.errorbar(gammas, means, spread, fmt=style, color=colour, capsize=3, label=term, markersize=5)
         panel.axhline(0.5, color="0.7", linewidth=1)
-        panel.set(title=title, xlabel="gamma (1 = AnoGAN)")
+        panel.set_title(title, fontsize=10)
+        panel.set_xlabel("gamma (1 = AnoGAN)")
     panels[0].set_ylabel("AUROC, mean and deviation of 3 seeds")
     panels[0].legend(frameon=False, fontsize=8)
     figure.savefig(path, dpi=150)
