@@ -27,6 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from semigan_pl.atomic import replacing
+from semigan_pl.callbacks.checkpoint import save_last
 from semigan_pl.callbacks.run_record import RunRecord
 from semigan_pl.callbacks.score_writer import ScoreWriter
 from semigan_pl.callbacks.timing import Timing
@@ -92,7 +93,7 @@ def fit(config: DictConfig) -> float | None:
     """Trains, calibrates, tests and reports; returns the objective. Leaves the files described in the README."""
     config, typed = settle(config)
     folder = Path(config.run)
-    checkpoint, last = checkpoint_path(config), folder / "checkpoints" / "last.ckpt"
+    checkpoint = checkpoint_path(config)
     pl.seed_everything(config.seed, verbose=False)
     data = instantiate(config.data.module, _convert_="all")
     model = instantiate(config.model, _convert_="all")
@@ -109,11 +110,10 @@ def fit(config: DictConfig) -> float | None:
         with replacing(folder / ".hydra" / f"{name}.yaml") as partial:
             OmegaConf.save(content, partial)
     Console().print(announcement(data), soft_wrap=True)
-    with continuable(last):
+    with continuable(folder):
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
-        trainer.save_checkpoint(last)  # calibration takes its time, and might be interrupted
         trainer.validate(model, datamodule=data, verbose=False)
-        trainer.save_checkpoint(last)  # now with calibration
+        save_last(trainer)  # now with calibration
         trainer.test(model, datamodule=data, verbose=False)
     if not trainer.is_global_zero:
         return None
@@ -148,14 +148,13 @@ def make_trainer(config: DictConfig) -> tuple[pl.Trainer, ScoreWriter, Timing]:
 
 
 @contextmanager
-def continuable(checkpoint: Path) -> Iterator[None]:
+def continuable(folder: Path) -> Iterator[None]:
     """Says how to go on with a run that was interrupted. Lightning turns Ctrl-C into SystemExit."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
-        if checkpoint.is_file():
-            run = quoted(f"run={checkpoint.parents[1]}")
-            print(f"\nStopped. To continue: python run.py '{run}' checkpoint=last", file=sys.stderr)
+        if (folder / "checkpoints" / "last.ckpt").is_file():
+            print(f"\nStopped. To continue: python run.py 'run={folder}' checkpoint=last", file=sys.stderr)
         raise
 
 

@@ -19,7 +19,6 @@ BUILDABLE = (
     "pytorch_lightning.Trainer",
     "pytorch_lightning.callbacks.",
     "pytorch_lightning.loggers.",
-    "datetime.timedelta",
 )
 
 
