@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -24,3 +26,8 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Writes a whole file at once: whoever reads `path` sees the old content or the new."""
     with replacing(path) as partial:
         partial.write_bytes(content)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes a dict as JSON, for people too; what JSON does not know becomes text."""
+    write_bytes(path, (json.dumps(content, indent=2, default=str) + "\n").encode())

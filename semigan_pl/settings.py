@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
+from torch import nn
 
 NOT_INHERITED = ("run", "checkpoint", "task")
-# what a config out of a checkpoint may build: `_target_` runs any callable it names
-BUILDABLE = (
-    *(f"semigan_pl.{part}." for part in ("networks", "losses", "methods", "data", "evaluation", "callbacks")),
-    "semigan_pl.latent_search.LatentSearch",
-    "torch.optim.",
-    "pytorch_lightning.Trainer",
-    "pytorch_lightning.callbacks.",
-    "pytorch_lightning.loggers.",
+# What a config out of a checkpoint may build: `_target_` runs any callable it names. Of our own code what is defined in
+# these packages, and only there: `semigan_pl.data.cache.os.system` leads through a module to somebody else's function.
+OWN = tuple(
+    f"semigan_pl.{part}" for part in ("networks", "losses", "methods", "data", "evaluation", "callbacks", "loggers")
 )
+OWN_TOO = ("semigan_pl.latent_search.LatentSearch",)
+FOREIGN = (
+    "pytorch_lightning.Trainer",
+    "torch.optim.Adam",
+    "torch.optim.AdamW",
+    "torch.optim.NAdam",
+    "torch.optim.RAdam",
+    "torch.optim.RMSprop",
+    "torch.optim.SGD",
+)
+INNERMOST = re.compile(r"\$\{([^${}]*)\}")
+HARMLESS_RESOLVERS = {"now", "hydra", "oc.env"}  # those that only look something up: oc.create could write a _target_
 
 
 def checkpoint_path(config: DictConfig) -> Path | None:
@@ -46,20 +57,60 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         config = content["config"]
     except (pickle.UnpicklingError, OSError, EOFError, RuntimeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged or no checkpoint of this project ({type(error).__name__})") from error
-    foreign = [target for target in _targets(config) if not target.startswith(BUILDABLE)]
-    if foreign:
-        raise ValueError(f"{path} asks to build {foreign[0]}, which no checkpoint may: do not use this file")
+    for suspect in _suspects(config):
+        raise ValueError(f"{path} asks for {suspect}, which no checkpoint may: do not use this file")
     return content
 
 
-def _targets(config: Any) -> Iterator[str]:
-    """Every `_target_` in nested containers."""
+def _suspects(config: Any) -> Iterator[str]:
+    """Everything in nested containers that could run code: targets beyond the allow-list, resolvers that compute."""
     if isinstance(config, dict):
-        if "_target_" in config:
+        if "_target_" in config and not _may_be_built(str(config["_target_"])):
             yield str(config["_target_"])
-        config = list(config.values())
-    for value in config if isinstance(config, list) else []:
-        yield from _targets(value)
+        for value in config.values():
+            yield from _suspects(value)
+    elif isinstance(config, (list, tuple)):
+        for value in config:
+            yield from _suspects(value)
+    elif isinstance(config, str):
+        yield from (f"${{{name}:" for name in _resolvers(config) if name not in HARMLESS_RESOLVERS)
+    elif not isinstance(config, (int, float, type(None))):
+        yield type(config).__name__
+
+
+def _resolvers(text: str) -> Iterator[str]:
+    """Names of the resolvers that a text calls, from the innermost `${...}` outwards: a name may itself be resolved."""
+    while match := INNERMOST.search(text):
+        name, colon, _ = match[1].partition(":")
+        if colon:
+            yield name.strip()
+        text = f"{text[: match.start()]}?{text[match.end() :]}"
+    if "${" in text:  # something that is not taken apart so easily
+        yield text
+
+
+def _may_be_built(target: str) -> bool:
+    if target in FOREIGN or target in OWN_TOO:
+        return True
+    module_name, _, name = target.rpartition(".")
+    if not any(module_name == package or module_name.startswith(f"{package}.") for package in OWN):
+        return False
+    try:
+        found = getattr(importlib.import_module(module_name), name, None)
+    except ImportError:
+        return False
+    return getattr(found, "__module__", None) == module_name and callable(found)
+
+
+def check_weights(path: Path, content: dict[str, Any], model: nn.Module) -> None:
+    """Raises ValueError unless the weights of a checkpoint are those of this model, by name and shape."""
+    own = {name: value.shape for name, value in model.state_dict().items() if isinstance(value, torch.Tensor)}
+    stored = {name: value.shape for name, value in content["state_dict"].items() if isinstance(value, torch.Tensor)}
+    if different := sorted(name for name in own.keys() | stored.keys() if own.get(name) != stored.get(name)):
+        raise ValueError(
+            f"{path} holds other networks than this model ({len(different)} weights differ, such as {different[0]}):"
+            " leave model, network.* and data.image_size and data.channels to the checkpoint"
+        )
 
 
 def inherit(config: DictConfig, earlier: dict[str, Any], overrides: list[str]) -> DictConfig:

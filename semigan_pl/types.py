@@ -43,6 +43,16 @@ class Prediction(NamedTuple):
     reconstruction: Tensor | None  # (N, C, H, W)
 
 
+def from_levels(levels: Tensor) -> Tensor:
+    """Grey levels 0..255 (uint8) as the float32 in [-1, 1] that networks see."""
+    return levels.float().div_(127.5).sub_(1)
+
+
+def to_levels(images: Tensor) -> Tensor:
+    """Images in [-1, 1] as grey levels 0..255 (uint8)."""
+    return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
 def join(parts: list[Inspection]) -> Inspection:
     """Joins the inspections of consecutive blocks, in order."""
     first = parts[0]

@@ -13,6 +13,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from semigan_pl.methods.base import AnomalyModule
+from tests.commands import SMALL, Run, command
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 CONF = Path(__file__).parents[1] / "conf"
@@ -33,6 +34,15 @@ def build_model(name: str, *overrides: str) -> AnomalyModule:
     torch.manual_seed(0)
     module: AnomalyModule = instantiate(config.model, _convert_="all")
     return module
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+    """One small run of the main job."""
+    place = tmp_path_factory.mktemp("run")
+    result = command(place, *SMALL, "run=first", "max_images=1280", "data.known_classes=[0,1,2]")
+    assert result.returncode == 0, result.stderr
+    return place / "first", result
 
 
 @pytest.fixture(autouse=True)

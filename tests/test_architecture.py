@@ -9,16 +9,21 @@ PACKAGE = Path(__file__).parents[1] / "semigan_pl"
 ALLOWED = {
     "types": set(),
     "atomic": set(),
+    "progress": set(),
     "networks": set(),
     "losses": set(),
     "evaluation": set(),
-    "data": {"types", "atomic"},
+    "data": {"types", "atomic", "progress"},
     "latent_search": {"losses"},
     "methods": {"types", "losses", "latent_search", "evaluation"},
     "callbacks": {"methods", "types", "atomic", "latent_search", "evaluation"},
     "report": {"evaluation", "atomic"},
+    "loggers": {"atomic", "report"},
     "settings": {"atomic"},
+    "command_line": set(),
+    "detector": {"settings", "types", "data", "evaluation", "methods"},
 }
+ALLOWED["tasks"] = set(ALLOWED)  # the top: they see everything
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.name != "__init__.py")
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import subprocess
 import sys
 import time
-import warnings
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -17,57 +14,9 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-import run
-
-ROOT = Path(__file__).parents[1]
-SMALL = [
-    "trainer.log_every_n_steps=5",
-    "search.steps=3",
-    "search.starts=8",
-    "network_sizes.small.width=8",
-    "data.test_limit=60",
-]
-
-
-Run = subprocess.CompletedProcess[str]
-
-
-def command(cwd: Path, *arguments: str) -> Run:
-    """`python run.py ...` as a user types it, outputs landing in `cwd`."""
-    return subprocess.run(
-        [sys.executable, str(ROOT / "run.py"), *arguments], cwd=cwd, capture_output=True, text=True, timeout=300
-    )
-
-
-def call(cwd: Path, *arguments: str) -> Run:
-    """The same in this process, which spares the seconds of importing."""
-    out, err, code = io.StringIO(), io.StringIO(), 0
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err), warnings.catch_warnings():
-        patch.setattr(sys, "argv", ["run.py", *arguments])
-        patch.chdir(cwd)
-        try:
-            run.main()
-        except SystemExit as stop:
-            code = 1 if isinstance(stop.code, str) else int(stop.code or 0)
-            err.write(stop.code if isinstance(stop.code, str) else "")
-    return Run(arguments, code, out.getvalue(), err.getvalue())
-
-
-def scores(folder: Path) -> dict[str, np.ndarray]:
-    """Columns of scores.csv; numbers where they are numbers."""
-    with (folder / "scores.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    texts = ("path", "class")
-    return {k: np.array([row[k] if k in texts else float(row[k]) for row in rows]) for k in rows[0]}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
-    """One small run of the main job."""
-    place = tmp_path_factory.mktemp("run")
-    result = command(place, *SMALL, "run=first", "max_images=1280", "data.known_classes=[0,1,2]")
-    assert result.returncode == 0, result.stderr
-    return place / "first", result
+from semigan_pl.command_line import quoted
+from semigan_pl.tasks.settle import renamed
+from tests.commands import ROOT, SMALL, Run, call, scores
 
 
 def test_a_run_leaves_what_it_promises(finished: tuple[Path, Run]) -> None:
@@ -200,7 +149,7 @@ def test_an_earlier_run_is_not_overwritten(finished: tuple[Path, Run]) -> None:
 
 
 def test_a_new_run_from_a_checkpoint_keeps_the_experiments_name(finished: tuple[Path, Run], tmp_path: Path) -> None:
-    assert run.renamed(str(tmp_path / "outputs" / "digits" / "now"), "mnist") == str(tmp_path / "outputs/mnist/now")
+    assert renamed(str(tmp_path / "outputs" / "digits" / "now"), "mnist") == str(tmp_path / "outputs/mnist/now")
 
 
 def test_a_bad_job_leaves_the_others_alone(tmp_path: Path) -> None:
@@ -254,7 +203,7 @@ def test_bad_input_gets_one_sentence(arguments: list[str], words: list[str], tmp
 
 def test_paths_of_a_multirun_need_no_quotes_of_ones_own() -> None:
     path = "multirun/a/data.known_classes=[1],model.gamma=0.5/checkpoints/last.ckpt"
-    assert run.quoted(f"checkpoint={path}") == f'checkpoint="{path}"'
-    assert run.quoted(f'checkpoint="{path}"') == f'checkpoint="{path}"'
-    assert run.quoted("checkpoint=last") == "checkpoint=last"
-    assert run.quoted("model.gamma=1,0.5") == "model.gamma=1,0.5"
+    assert quoted(f"checkpoint={path}") == f'checkpoint="{path}"'
+    assert quoted(f'checkpoint="{path}"') == f'checkpoint="{path}"'
+    assert quoted("checkpoint=last") == "checkpoint=last"
+    assert quoted("model.gamma=1,0.5") == "model.gamma=1,0.5"

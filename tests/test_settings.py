@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,12 +65,49 @@ def test_a_strangers_checkpoint_cannot_run_code(tmp_path: Path) -> None:
     assert not (tmp_path / "sprung").exists()
 
 
-@pytest.mark.parametrize("target", ["torch.load", "pathlib.Path.write_text", "torch.hub.load", "os.system", "run.main"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "torch.load",
+        "pathlib.Path.write_text",
+        "torch.hub.load",
+        "os.system",
+        "run.main",
+        "semigan_pl.data.cache.os.system",  # through a module of ours to somebody else's function
+        "semigan_pl.data.torchvision_sets.shutil.rmtree",
+        "semigan_pl.callbacks.checkpoint.os.replace",
+        "semigan_pl.data.cache.Path",
+        "semigan_pl.data.nothing.here",
+        "torch.optim.optimizer.torch.load",
+        "pytorch_lightning.loggers.CSVLogger",
+        "${name}",
+    ],
+)
 def test_a_strangers_config_cannot_build_what_it_likes(target: str, tmp_path: Path) -> None:
     config = copy.deepcopy(in_checkpoint())
     config["callbacks"]["deep"] = {"inside": [{"_target_": target}]}
     torch.save({"config": config}, tmp_path / "trap.ckpt")
-    with pytest.raises(ValueError, match=f"asks to build {target}"):
+    with pytest.raises(ValueError, match=f"asks for {re.escape(target)}, which no checkpoint may"):
+        read_checkpoint(tmp_path / "trap.ckpt")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "${oc.create:'{_target_: os.system, command: ls}'}",
+        "${ oc.decode : x}",
+        "${${name}:x}",
+        "${oc.env:HOME,${oc.create:x}}",
+        "${now:{a: 1}}",
+        ({"_target_": "os.system"},),
+        {1, 2},
+    ],
+)
+def test_a_strangers_config_cannot_compute(value: Any, tmp_path: Path) -> None:
+    config = copy.deepcopy(in_checkpoint())
+    config["model"]["deep"] = [value]
+    torch.save({"config": config}, tmp_path / "trap.ckpt")
+    with pytest.raises(ValueError, match="which no checkpoint may: do not use this file"):
         read_checkpoint(tmp_path / "trap.ckpt")
 
 

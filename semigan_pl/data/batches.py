@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from semigan_pl.data.protocol import generator
-from semigan_pl.types import Batch
+from semigan_pl.types import Batch, from_levels
 
 
 class CachedImages:
@@ -41,7 +41,7 @@ class CachedImages:
     def __getitems__(self, positions: NDArray[np.int64]) -> Batch:
         """One batch: images (N, C, H, W) float32 in [-1, 1], labels (N,), indices (N,)."""
         chosen = torch.from_numpy(positions)
-        images = self.images.index_select(0, self.rows[chosen]).float().div_(127.5).sub_(1)
+        images = from_levels(self.images.index_select(0, self.rows[chosen]))
         return Batch(images, self.labels[chosen], self.indices[chosen])
 
 

@@ -6,20 +6,20 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from rich.console import Console
-from rich.progress import Progress
 
 from semigan_pl.data.image_source import ImageSource
 from semigan_pl.data.transforms import ImageFormat
+from semigan_pl.progress import counted
 
 ABANDONED_AFTER = 24 * 3600  # seconds; no build takes that long, so an older unfinished file belongs to nobody
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises on broken files
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ImageCache:
         shape = (len(positions), *image_format.shape)
         if np.prod(shape) <= self.memory_mb * 2**20:
             images = np.empty(shape, dtype=np.uint8)
-            _decode(source, positions, image_format, images)
+            _fill(source, positions, image_format, images)
             return images
         folder = Path(self.folder).expanduser()
         path = folder / f"{source.name}_{_key(source, positions, image_format)}.npy"
@@ -68,7 +68,7 @@ def _build(
     os.close(handle)
     try:
         images = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.uint8, shape=shape)
-        _decode(source, positions, image_format, images)
+        _fill(source, positions, image_format, images)
         images.flush()
         os.replace(unfinished, path)
     finally:
@@ -81,40 +81,40 @@ def _remove_abandoned(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _decode(
+def listing(names: Sequence[str], most: int = 3) -> str:
+    """The first few of many names, for a sentence."""
+    return ", ".join(names[:most]) + (" and others" if len(names) > most else "")
+
+
+def unreadable(source: ImageSource, positions: NDArray[np.int64], image_format: ImageFormat) -> dict[int, str]:
+    """Positions of the images that cannot be decoded, with the file and the reason; tries them all."""
+    return _decode(source, positions, image_format, None)
+
+
+def _fill(
     source: ImageSource, positions: NDArray[np.int64], image_format: ImageFormat, images: NDArray[np.uint8]
 ) -> None:
     """Fills `images`; goes through all of them before it complains, so that the user hears of all at once."""
-    failures = []
-    for row in _with_progress(len(positions), f"Reading {source.name}"):
-        position = int(positions[row])
-        try:
-            images[row] = image_format(source.read(position))
-        except (
-            OSError,
-            ValueError,
-            SyntaxError,
-            Image.DecompressionBombError,
-        ) as error:  # what Pillow raises on broken files
-            failures.append(f"{source.paths[position]} ({error})")
+    failures = list(_decode(source, positions, image_format, images).values())
     if failures:
         raise ValueError(
             f"{len(failures)} of {len(positions)} images of {source.name} cannot be read: repair or remove"
-            f" {', '.join(failures[:3])}{' and others' if len(failures) > 3 else ''}"
+            f" {listing(failures)}, or go on without them: data.skip_broken=true"
         )
 
 
-def _with_progress(total: int, description: str, patience: float = 1.0) -> Iterator[int]:
-    """Counts to `total`, with a bar on the screen from the moment that it takes longer than `patience` seconds."""
-    progress = Progress(console=Console(stderr=True), transient=True)
-    task = progress.add_task(description, total=total)
-    appears = time.monotonic() + patience
-    try:
-        for row in range(total):
-            yield row
-            if progress.console.is_terminal and not progress.live.is_started and time.monotonic() > appears:
-                progress.start()
-            progress.update(task, completed=row + 1)
-    finally:
-        if progress.live.is_started:
-            progress.stop()
+def _decode(
+    source: ImageSource, positions: NDArray[np.int64], image_format: ImageFormat, images: NDArray[np.uint8] | None
+) -> dict[int, str]:
+    """Decodes into `images`, if given; returns what could not be, by position."""
+    failures = {}
+    for row in counted(len(positions), f"Reading {source.name}"):
+        position = int(positions[row])
+        try:
+            pixels = image_format(source.read(position))
+        except UNREADABLE as error:
+            failures[position] = f"{source.paths[position]} ({error})"
+            continue
+        if images is not None:
+            images[row] = pixels
+    return failures

@@ -9,8 +9,10 @@ import pytorch_lightning as pl
 from numpy.typing import NDArray
 
 from semigan_pl.data.batches import BatchLoader, CachedImages, EvaluationBatches, TrainingBatches
-from semigan_pl.data.cache import ImageCache
+from semigan_pl.data.cache import ImageCache, listing, unreadable
 from semigan_pl.data.image_source import ImageSource
+from semigan_pl.data.known_list import confirm, confirmed_positions
+from semigan_pl.data.masks import PixelTruth, read_masks
 from semigan_pl.data.protocol import ClassRoles, Protocol, assign_roles
 from semigan_pl.data.splits import Splits, draw_splits
 from semigan_pl.data.transforms import ImageFormat
@@ -28,6 +30,8 @@ class AnomalyDataModule(pl.LightningDataModule):
             images. Without known anomalies there are none.
         eval_batch_size: images in a batch of validation and test.
         max_images: length of training, in unlabelled images seen.
+        known_list: file of known anomalies that a person confirmed (see `confirmed_positions`); None means none.
+        skip_broken: leave out images that cannot be read; otherwise they stop the run before training.
     """
 
     def __init__(
@@ -40,6 +44,8 @@ class AnomalyDataModule(pl.LightningDataModule):
         known_batch_size: int | None,
         eval_batch_size: int,
         max_images: int,
+        known_list: str | None = None,
+        skip_broken: bool = False,
     ) -> None:
         super().__init__()
         if batch_size < 1 or (known_batch_size is not None and known_batch_size < 1):
@@ -57,10 +63,14 @@ class AnomalyDataModule(pl.LightningDataModule):
         self.max_images = max_images
         self.roles: ClassRoles = assign_roles(source.classes, protocol, source.class_names, source.outlier_classes)
         self.splits: Splits = draw_splits(
-            source.classes, source.parts, protocol, source.class_names, source.outlier_classes
+            source.classes, source.parts, protocol, source.class_names, source.outlier_classes, source.groups
         )
-        self._used: NDArray[np.int64] = np.sort(np.concatenate(self.splits))
+        if known_list is not None:
+            self.splits = confirm(self.splits, confirmed_positions(known_list, source))
+        self.skip_broken = skip_broken
+        self.broken: dict[int, str] = {}  # images left out, by position, with the reason
         self._images: NDArray[np.uint8] | None = None  # (n_used, C, H, W)
+        self._truth = PixelTruth(image_format.image_size)
 
     @property
     def class_names(self) -> list[str]:
@@ -74,14 +84,36 @@ class AnomalyDataModule(pl.LightningDataModule):
         """File of the image at this position of the source, or e.g. "train/123"."""
         return self.source.paths[index]
 
+    @property
+    def used(self) -> NDArray[np.int64]:
+        """Positions of all images that the splits use, sorted."""
+        return np.sort(np.concatenate(self.splits))
+
+    @property
+    def has_pixel_truth(self) -> bool:
+        """Whether the data set says which pixels of its anomalous images are defective."""
+        return self.source.has_masks
+
+    def pixel_truth(self, index: int) -> NDArray[np.bool_] | None:
+        """Defective pixels of a test image, (H, W) at image_size; none of a normal one; None where it is not known."""
+        if self.source.classes[index] in self.roles.normal:
+            return np.zeros(self.image_format.shape[1:], dtype=bool)
+        return self._truth[index]
+
     def prepare_data(self) -> None:
         """Reads the images on one process first, so that a memory-mapped file is built once."""
         self.setup()
 
     def setup(self, stage: str | None = None) -> None:
-        """Reads the images that the splits use; a second call does nothing."""
-        if self._images is None:
-            self._images = self.cache.load(self.source, self._used, self.image_format)
+        """Reads the images that the splits use, and the masks of the test set; a second call does nothing."""
+        if self._images is not None:
+            return
+        if self.skip_broken:
+            self.broken = unreadable(self.source, self.used, self.image_format)
+            self.splits = Splits(*(np.setdiff1d(positions, list(self.broken)) for positions in self.splits))
+        images = self.cache.load(self.source, self.used, self.image_format)
+        self._truth = read_masks(self.source, self._test_anomalies().tolist(), self.image_format)
+        self._images = images
 
     def train_dataloader(self) -> BatchLoader:
         """Continues after the `images_seen` of the module that is trained."""
@@ -108,12 +140,17 @@ class AnomalyDataModule(pl.LightningDataModule):
 
     def test_dataloader(self) -> BatchLoader:
         """The test set with the truth: label 1 for anomalous classes."""
-        truth = np.isin(self.source.classes[self.splits.test], self.roles.anomalous)
+        truth = np.isin(self.splits.test, self._test_anomalies())
         return self._evaluation(self._cached(self.splits.test, truth.astype(np.int64)))
 
     def pool_dataloader(self) -> BatchLoader:
         """The unlabelled training images once, in order, labelled 0: for detectors that fit rather than step."""
         unlabelled = self.splits.train
+        return self._evaluation(self._cached(unlabelled, np.zeros(len(unlabelled), dtype=np.int64)))
+
+    def unlabelled_dataloader(self) -> BatchLoader:
+        """Everything that nobody labelled, of training and validation, once, labelled 0: what an audit looks through."""
+        unlabelled = np.union1d(self.splits.train, self.splits.val)
         return self._evaluation(self._cached(unlabelled, np.zeros(len(unlabelled), dtype=np.int64)))
 
     def summary(self) -> dict[str, Any]:
@@ -127,12 +164,28 @@ class AnomalyDataModule(pl.LightningDataModule):
             "known_classes": [self.class_names[label] for label in self.roles.known] if known else [],
             "image_size": self.image_format.image_size,
             "channels": self.image_format.channels,
-            "notes": list(self.source.notes),
+            "notes": [*self.source.notes, *self._notes()],
             "counts": {split: self._counts(positions) for split, positions in splits._asdict().items()},
             "contamination": hidden / len(splits.train),
             "hidden_anomalies": hidden,
             "known_anomalies": known,
         }
+
+    def _notes(self) -> list[str]:
+        """What this reading of the data must state."""
+        notes = []
+        if self.broken:
+            named = listing(list(self.broken.values()))
+            notes.append(f"{len(self.broken)} images were left out since they cannot be read: {named}.")
+        if self.has_pixel_truth and self._images is not None:
+            n_anomalous = len(self._test_anomalies())
+            notes.append(
+                f"{len(self._truth)} of {n_anomalous} anomalous test images have their defective pixels marked."
+            )
+        return notes
+
+    def _test_anomalies(self) -> NDArray[np.int64]:
+        return self.splits.test[np.isin(self.source.classes[self.splits.test], self.roles.anomalous)]
 
     def _counts(self, positions: NDArray[np.int64]) -> dict[str, int]:
         labels, counts = np.unique(self.source.classes[positions], return_counts=True)
@@ -145,7 +198,7 @@ class AnomalyDataModule(pl.LightningDataModule):
     def _cached(self, positions: NDArray[np.int64], labels: NDArray[np.int64]) -> CachedImages:
         self.setup()
         assert self._images is not None
-        return CachedImages(self._images, np.searchsorted(self._used, positions), labels, positions)
+        return CachedImages(self._images, np.searchsorted(self.used, positions), labels, positions)
 
     def _evaluation(self, images: CachedImages) -> BatchLoader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

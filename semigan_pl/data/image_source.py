@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,11 @@ class ImageSource(ABC):
         paths: a file, or e.g. "train/123" where images have no file of their own.
         outlier_classes: labels that can never be normal; where there are any, all anomalies come from them.
         notes: facts that a report must state.
+        groups: name of every image's group, (n,); a group is never divided between training and test. "" stands alone.
+        has_masks: whether anomalous images come with their defective pixels.
     """
+
+    has_masks = False
 
     def __init__(
         self,
@@ -36,6 +41,7 @@ class ImageSource(ABC):
         paths: Sequence[str],
         outlier_classes: Sequence[int] = (),
         notes: Sequence[str] = (),
+        groups: Sequence[str] | None = None,
     ) -> None:
         self.name = name
         self.class_names = list(class_names)
@@ -44,6 +50,7 @@ class ImageSource(ABC):
         self.paths = list(paths)
         self.outlier_classes = list(outlier_classes)
         self.notes = list(notes)
+        self.groups = [""] * len(self.paths) if groups is None else list(groups)
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -51,6 +58,10 @@ class ImageSource(ABC):
     @abstractmethod
     def read(self, position: int) -> Image.Image:
         """Decodes one image as it is stored; raises OSError where that fails."""
+
+    def mask(self, position: int) -> Image.Image | None:
+        """The defective pixels of an anomalous image, bright on black and of the image's own size; None: not known."""
+        return None
 
     @abstractmethod
     def fingerprint(self, positions: Iterable[int]) -> str:
@@ -78,12 +89,23 @@ class ArrayImages(ImageSource):
 
 
 class ImageFiles(ImageSource):
-    """One file per image; `paths` are the files."""
+    """One file per image; `paths` are the files.
+
+    Args:
+        masks: file of the defective pixels by position, for those images that have one.
+        *facts, **more_facts: see ImageSource.
+    """
+
+    def __init__(self, *facts: Any, masks: Mapping[int, str] | None = None, **more_facts: Any) -> None:
+        super().__init__(*facts, **more_facts)
+        self.masks = dict(masks or {})
+        self.has_masks = bool(self.masks)
 
     def read(self, position: int) -> Image.Image:
-        with Image.open(self.paths[position]) as image:
-            image.load()
-            return image
+        return _decoded(self.paths[position])
+
+    def mask(self, position: int) -> Image.Image | None:
+        return _decoded(self.masks[position]) if position in self.masks else None
 
     def fingerprint(self, positions: Iterable[int]) -> str:
         # The bytes themselves: a changed file of the same size and time must not go unnoticed.
@@ -91,6 +113,12 @@ class ImageFiles(ImageSource):
         for position in positions:
             digest.update(hashlib.sha256(Path(self.paths[position]).read_bytes()).digest())
         return digest.hexdigest()
+
+
+def _decoded(path: str) -> Image.Image:
+    with Image.open(path) as image:
+        image.load()
+        return image
 
 
 def image_files(folder: Path, nested: bool = True) -> list[Path]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from semigan_pl.data.groups import parts_of_groups
 from semigan_pl.data.protocol import ClassRoles, Positions, Protocol, assign_roles, generator
 
 
@@ -16,7 +17,7 @@ class Splits(NamedTuple):
 
     train: Positions  # the unlabelled pool: normal images and hidden anomalies
     train_known: Positions  # known anomalies
-    val: Positions  # unlabelled, with the same contamination
+    val: Positions  # unlabelled, with the same contamination (as near as groups and validation parts allow)
     val_known: Positions
     test: Positions
 
@@ -26,7 +27,7 @@ class _Sides(NamedTuple):
 
     train_normals: Positions
     train_anomalies: Positions
-    val_normals: Positions  # only where the data set has its own validation images
+    val_normals: Positions  # only where the data set has its own validation images, or groups
     val_anomalies: Positions
     test_normals: Positions
     test_anomalies: Positions
@@ -38,6 +39,7 @@ def draw_splits(
     protocol: Protocol,
     class_names: Sequence[str] | None = None,
     outlier_classes: Sequence[int] = (),
+    groups: Sequence[str] | None = None,
 ) -> Splits:
     """Draws the splits. The test set depends neither on `contamination` nor on the known anomalies.
 
@@ -47,45 +49,65 @@ def draw_splits(
         class_names: name of every label; by default the labels themselves.
         outlier_classes: labels that can never be normal (a clutter class). Where there are any, all anomalies come
             from them; `max_per_class` spares them, as it does in the published Caltech-256 protocol.
+        groups: name of every image's group, "" for none, (n,). A group is never divided between training, validation
+            and test, see `parts_of_groups`; the shares are as near as whole groups allow.
 
     Raises:
-        ValueError: a class does not exist, or there are fewer images than the protocol asks for.
+        ValueError: a class does not exist, or there are fewer images or groups than the protocol asks for.
     """
     if class_names is None:
         class_names = [str(label) for label in range(int(classes.max(initial=-1)) + 1)]
     roles = assign_roles(classes, protocol, class_names, outlier_classes)
-    sides = _divide(classes, parts, roles, protocol, outlier_classes)
-    train, train_known, val, val_known = _allot(sides, classes, roles, protocol)
+    used = _used(classes, parts, roles, protocol, outlier_classes)
+    grouped = groups is not None and any(groups)
+    if grouped:
+        parts = np.array(parts, dtype="<U5")
+        parts[used] = parts_of_groups(classes[used], parts[used], np.asarray(groups)[used], roles, protocol)
+    sides = _divide(classes, parts, used, roles, protocol)
+    train, train_known, val, val_known = _allot(sides, classes, roles, protocol, grouped)
     test = _draw_test(sides, classes, protocol)
     return Splits(*(np.sort(positions) for positions in (train, train_known, val, val_known, test)))
 
 
-def _divide(
+def _used(
     classes: Positions,
     parts: NDArray[np.str_],
     roles: ClassRoles,
     protocol: Protocol,
     outlier_classes: Sequence[int],
+) -> NDArray[np.bool_]:
+    """The first `max_per_class` images of each class and part, as a mask (n,); outlier classes are not cut."""
+    used = np.zeros(len(classes), dtype=bool)
+    for label in (*roles.normal, *roles.anomalous):
+        limit = None if label in outlier_classes else protocol.max_per_class
+        for part in np.unique(parts):
+            used[np.flatnonzero((classes == label) & (parts == part))[:limit]] = True
+    return used
+
+
+def _divide(
+    classes: Positions, parts: NDArray[np.str_], used: NDArray[np.bool_], roles: ClassRoles, protocol: Protocol
 ) -> _Sides:
     """Training, validation and test side of normal and anomalous classes, each in an order drawn by the seed."""
     sides: dict[str, list[Positions]] = {f"{part} {role}": [] for part in ("train", "val", "test") for role in (0, 1)}
     for role, labels in enumerate((roles.normal, roles.anomalous)):
         for label in labels:
-            limit = None if label in outlier_classes else protocol.max_per_class
-            of_part = {part: np.flatnonzero((classes == label) & (parts == part))[:limit] for part in np.unique(parts)}
-            undivided = of_part.pop("", np.array([], dtype=np.int64))
+            of_label = used & (classes == label)
+            undivided = np.flatnonzero(of_label & (parts == ""))
             undivided = generator(protocol.seed, "division", label).permutation(undivided)
             # An odd anomalous image is tested: without anomalies there is no test.
             n_test = (len(undivided) + 1) // 2 if role else round(protocol.test_share * len(undivided))
             sides[f"test {role}"].append(undivided[:n_test])
             sides[f"train {role}"].append(undivided[n_test:])
-            for part, positions in of_part.items():
-                sides[f"{part} {role}"].append(positions)
+            for part in ("train", "val", "test"):
+                sides[f"{part} {role}"].append(np.flatnonzero(of_label & (parts == part)))
     joined = {side: np.concatenate([np.array([], dtype=np.int64), *lists]) for side, lists in sides.items()}
     return _Sides(*(generator(protocol.seed, side).permutation(positions) for side, positions in joined.items()))
 
 
-def _allot(sides: _Sides, classes: Positions, roles: ClassRoles, protocol: Protocol) -> tuple[Positions, ...]:
+def _allot(
+    sides: _Sides, classes: Positions, roles: ClassRoles, protocol: Protocol, grouped: bool
+) -> tuple[Positions, ...]:
     """(train, train_known, val, val_known): the pool with its hidden anomalies, and the known ones."""
     train_normals, val_normals = sides.train_normals, sides.val_normals
     per_normal = protocol.contamination / (1 - protocol.contamination)  # hidden anomalies per normal image
@@ -103,19 +125,58 @@ def _allot(sides: _Sides, classes: Positions, roles: ClassRoles, protocol: Proto
         raise ValueError("no image is left to calibrate on: raise data.validation_share, or give more normal images")
 
     n_known = protocol.known_budget(len(train_normals) + len(val_normals) + n_hidden_train + n_hidden_val)
-    if len(sides.val_anomalies):
-        of_val = None if n_known is None else _validation_count(protocol.validation_share, n_known)
-        of_train = None if n_known is None or of_val is None else n_known - of_val
-        val_hidden, val_known = _take(sides.val_anomalies, n_hidden_val, of_val, classes, roles, protocol)
-        train_hidden, train_known = _take(sides.train_anomalies, n_hidden_train, of_train, classes, roles, protocol)
-    else:
-        n_hidden = n_hidden_val + n_hidden_train
-        hidden, known = _take(sides.train_anomalies, n_hidden, n_known, classes, roles, protocol)
-        n_known_val = _validation_count(protocol.validation_share, len(known))
-        val_hidden, train_hidden = hidden[:n_hidden_val], hidden[n_hidden_val:]
-        val_known, train_known = known[:n_known_val], known[n_known_val:]
+    allot = _allot_divided if grouped or len(sides.val_anomalies) else _allot_undivided
+    anomalies = allot(sides, n_hidden_train, n_hidden_val, n_known, classes, roles, protocol)
+    train_hidden, train_known, val_hidden, val_known = anomalies
     train = np.concatenate([train_normals, train_hidden])
     return train, train_known, np.concatenate([val_normals, val_hidden]), val_known
+
+
+def _allot_undivided(
+    sides: _Sides,
+    n_hidden_train: int,
+    n_hidden_val: int,
+    n_known: int | None,
+    classes: Positions,
+    roles: ClassRoles,
+    protocol: Protocol,
+) -> tuple[Positions, ...]:
+    """(train_hidden, train_known, val_hidden, val_known), where anomalies of the training side validate."""
+    hidden, known = _take(sides.train_anomalies, n_hidden_train + n_hidden_val, n_known, classes, roles, protocol)
+    n_known_val = _validation_count(protocol.validation_share, len(known))
+    return hidden[n_hidden_val:], known[n_known_val:], hidden[:n_hidden_val], known[:n_known_val]
+
+
+def _allot_divided(
+    sides: _Sides,
+    n_hidden_train: int,
+    n_hidden_val: int,
+    n_known: int | None,
+    classes: Positions,
+    roles: ClassRoles,
+    protocol: Protocol,
+) -> tuple[Positions, ...]:
+    """The same, where training and validation keep to their own anomalies; what one lacks, the other gives."""
+    train, val = sides.train_anomalies, sides.val_anomalies
+    n_hidden = n_hidden_train + n_hidden_val
+    n_hidden_val = _between(n_hidden - len(train), n_hidden_val, len(val))
+    n_hidden_train = n_hidden - n_hidden_val
+    of_train = of_val = None
+    if n_known is not None:
+        n_train, n_val = (
+            int(np.isin(classes[anomalies[n:]], roles.known).sum())
+            for anomalies, n in ((train, n_hidden_train), (val, n_hidden_val))
+        )
+        of_val = _between(n_known - n_train, _validation_count(protocol.validation_share, n_known), n_val)
+        of_train = n_known - of_val
+    return (
+        *_take(train, n_hidden_train, of_train, classes, roles, protocol),
+        *_take(val, n_hidden_val, of_val, classes, roles, protocol),
+    )
+
+
+def _between(least: int, wanted: int, most: int) -> int:
+    return min(max(least, wanted), most)
 
 
 def _validation_count(share: float, total: int) -> int:

@@ -19,11 +19,13 @@ class ImageFormat:
         image_size: height and width, in pixels.
         channels: 1 (grey) or 3 (RGB).
         resize: "stretch" to the square, "crop" its centre, or "pad" with black.
+        mean_grey: scale every image to this mean, in grey levels (0..255); None leaves the brightness as it is.
     """
 
     image_size: int
     channels: int
     resize: str
+    mean_grey: float | None = None
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):
@@ -32,27 +34,54 @@ class ImageFormat:
             raise ValueError(f"data.resize={self.resize} must be stretch, crop or pad")
         if self.image_size < 1:
             raise ValueError(f"data.image_size={self.image_size} must be at least 1 pixel")
+        if self.mean_grey is not None and not 0 < self.mean_grey < 255:
+            raise ValueError(f"data.mean_grey={self.mean_grey} must lie between 0 (black) and 255 (white): take 128")
 
     @property
     def shape(self) -> tuple[int, int, int]:
         return self.channels, self.image_size, self.image_size
 
     def __call__(self, image: Image.Image) -> NDArray[np.uint8]:
-        image = _opaque(_eight_bit(ImageOps.exif_transpose(image)))
-        image = self._square(image.convert("L" if self.channels == 1 else "RGB"))
-        pixels = np.asarray(image)  # (H, W) or (H, W, 3)
+        image = upright(image)
+        # Pillow's resampling widens its kernel when it shrinks, that is, it antialiases; bilinear cannot overshoot.
+        image = self._square(image.convert("L" if self.channels == 1 else "RGB"), Image.Resampling.BILINEAR)
+        pixels = self._brightened(np.asarray(image))  # (H, W) or (H, W, 3)
         return pixels[None] if self.channels == 1 else pixels.transpose(2, 0, 1)
 
-    def _square(self, image: Image.Image) -> Image.Image:
+    def mask(self, mask: Image.Image) -> NDArray[np.bool_]:
+        """Defective pixels, (image_size, image_size), of a mask of any size with the image's geometry.
+
+        A pixel is defective where the defect covers at least half as much of it as of the pixel it covers most: half
+        of a pixel in general, and a scratch thinner than a pixel does not vanish. No grey is invented.
+        """
+        levels = np.asarray(_eight_bit(ImageOps.exif_transpose(mask)).convert("L"))
+        # Edges may be grey; a mask without a bright pixel holds labels (0, 1, 2, ...), where any but 0 is a defect.
+        defective = levels > (127 if levels.max(initial=0) > 127 else 0)
+        covered = self._square(Image.fromarray(defective.astype(np.float32)), Image.Resampling.BOX)
+        shares = np.asarray(covered)  # (H, W), covered share of every pixel
+        chosen: NDArray[np.bool_] = (shares > 0) & (shares >= 0.5 * shares.max(initial=0))
+        return chosen
+
+    def _square(self, image: Image.Image, resampling: Image.Resampling) -> Image.Image:
         size = (self.image_size, self.image_size)
         if image.size == size:
             return image
-        # Pillow's resampling widens its kernel when it shrinks, that is, it antialiases; bilinear cannot overshoot.
         if self.resize == "crop":
-            return ImageOps.fit(image, size, Image.Resampling.BILINEAR)
+            return ImageOps.fit(image, size, resampling)
         if self.resize == "pad":
-            return ImageOps.pad(image, size, Image.Resampling.BILINEAR)
-        return image.resize(size, Image.Resampling.BILINEAR)
+            return ImageOps.pad(image, size, resampling)
+        return image.resize(size, resampling)
+
+    def _brightened(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The pixels at the wanted mean, as near as 8 bits and white allow; a black image stays black."""
+        if self.mean_grey is None or not pixels.any():
+            return pixels
+        return np.rint(pixels * (self.mean_grey / pixels.mean())).clip(0, 255).astype(np.uint8)
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The image as a person sees it: turned as EXIF says, 8 bits, transparent pixels on white."""
+    return _opaque(_eight_bit(ImageOps.exif_transpose(image)))
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semigan_pl.data import cache as cache_module
 from semigan_pl.data.cache import ImageCache
 from semigan_pl.data.digits import digits
 from semigan_pl.data.image_source import ImageFiles
@@ -118,17 +117,6 @@ def test_unreadable_images_are_counted_and_named(source: ImageFiles, tmp_path: P
     Path(source.paths[5]).write_text("not an image")
     with pytest.raises(ValueError, match=r"2 of 6 images of six cannot be read.*2\.png.*5\.png"):
         ImageCache(str(tmp_path / "cache"), memory_mb).load(source, ALL, FORMAT)
-
-
-def test_progress_bar_only_where_it_takes_long(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert list(cache_module._with_progress(5, "Reading", patience=60)) == [0, 1, 2, 3, 4]
-    assert capsys.readouterr().err == ""
-    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes the captured stream for a terminal
-    monkeypatch.setenv("TERM", "xterm")
-    assert list(cache_module._with_progress(5, "Reading", patience=0)) == [0, 1, 2, 3, 4]
-    assert "Reading" in capsys.readouterr().err
 
 
 def test_arrays_have_fingerprints_too() -> None:

@@ -70,3 +70,64 @@ def test_errors() -> None:
     for arguments, option in (((2, 2, "crop"), "channels"), ((2, 1, "zoom"), "resize"), ((0, 1, "crop"), "image_size")):
         with pytest.raises(ValueError, match=rf"data\.{option}="):
             ImageFormat(*arguments)
+
+
+def mask_of(*rows: str) -> Image.Image:
+    """A mask drawn with letters: # is defective."""
+    return Image.fromarray(np.array([[255 if letter == "#" else 0 for letter in row] for row in rows], dtype=np.uint8))
+
+
+def test_a_mask_of_the_right_size_stays_as_it_is() -> None:
+    mask = mask_of("#..", ".##", "...")
+    assert ImageFormat(3, 1, "stretch").mask(mask).tolist() == [[True, False, False], [False, True, True], [False] * 3]
+
+
+def test_a_mask_has_no_grey() -> None:
+    """Half covered is defective; the grey that smoothing would make decides nothing else."""
+    mask = mask_of("####....", "####....", "##......", "########", *["........"] * 4)
+    chosen = ImageFormat(4, 1, "stretch").mask(mask)
+    assert chosen.dtype == bool
+    assert chosen.tolist() == [[True, True, False, False], [True, True, True, True], [False] * 4, [False] * 4]
+
+
+def test_a_defect_thinner_than_a_pixel_does_not_vanish() -> None:
+    pixels = np.zeros((512, 512), dtype=np.uint8)
+    pixels[100, 37] = 255  # a 1/4096 of a pixel of 8 x 8
+    chosen = ImageFormat(8, 1, "stretch").mask(Image.fromarray(pixels))
+    assert np.argwhere(chosen).tolist() == [[1, 0]]
+
+
+def test_grey_edges_and_label_masks() -> None:
+    edges = Image.fromarray(np.array([[0, 90, 200, 255]] * 4, dtype=np.uint8))
+    assert ImageFormat(4, 1, "stretch").mask(edges)[0].tolist() == [False, False, True, True]
+    labels = Image.fromarray(np.array([[0, 1, 2, 0]] * 4, dtype=np.uint8))
+    assert ImageFormat(4, 1, "stretch").mask(labels)[0].tolist() == [False, True, True, False]
+    assert not ImageFormat(4, 1, "stretch").mask(mask_of("....")).any()
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("size", [(96, 48), (48, 96), (64, 64)])
+def test_a_mask_lies_where_its_image_does(resize: str, size: tuple[int, int]) -> None:
+    pixels = np.zeros(size[::-1], dtype=np.uint8)
+    pixels[size[1] // 2 - 8 : size[1] // 2, size[0] // 2 - 8 : size[0] // 2] = 255
+    image_format = ImageFormat(32, 1, resize)
+    seen = image_format(Image.fromarray(pixels))[0]
+    chosen = image_format.mask(Image.fromarray(pixels))
+    centre = np.average(np.indices(seen.shape).reshape(2, -1), axis=1, weights=seen.ravel())
+    np.testing.assert_allclose(np.argwhere(chosen).mean(axis=0), centre, atol=0.3)
+    assert chosen.sum() == pytest.approx(seen.sum() / 255, rel=0.35)
+
+
+def test_all_images_get_the_same_mean() -> None:
+    rng = np.random.default_rng(0)
+    image_format = ImageFormat(16, 1, "stretch", mean_grey=100)
+    means = [
+        image_format(Image.fromarray(rng.integers(0, level, (16, 16), dtype=np.uint8))).mean()
+        for level in (40, 90, 160)
+    ]
+    np.testing.assert_allclose(means, 100, atol=0.5)
+    colour = ImageFormat(16, 3, "stretch", mean_grey=100)(Image.new("RGB", (16, 16), (20, 40, 60)))
+    assert colour[:, 0, 0].tolist() == [50, 100, 150]  # the hue stays
+    assert ImageFormat(16, 1, "stretch", mean_grey=100)(Image.new("L", (16, 16))).max() == 0
+    with pytest.raises(ValueError, match=r"data\.mean_grey=300 must lie between"):
+        ImageFormat(16, 1, "stretch", mean_grey=300)

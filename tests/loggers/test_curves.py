@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from semigan_pl.callbacks.curves import CurveLogger
+from semigan_pl.loggers.curves import CurveLogger
 
 
 def read(folder: Path) -> list[dict[str, str]]:

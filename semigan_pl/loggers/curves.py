@@ -7,13 +7,13 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from semigan_pl.atomic import replacing
+from semigan_pl.loggers.base import RunLogger
 
 
-class CurveLogger(Logger):
+class CurveLogger(RunLogger):
     """Appends to `folder/metrics.csv`, and goes on in the file of an earlier session of the same run.
 
     (Lightning's CSVLogger deletes the earlier file, and counts by global_step.)
@@ -23,14 +23,6 @@ class CurveLogger(Logger):
         super().__init__()
         self.path = Path(folder) / "metrics.csv"
         self._rows: list[dict[str, Any]] | None = None
-
-    @property
-    def name(self) -> str:
-        return ""
-
-    @property
-    def version(self) -> str:
-        return ""
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:

@@ -1,0 +1,143 @@
+"""A run in Weights & Biases: curves against images seen, pictures, a table of test images, the summary."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytorch_lightning.utilities import rank_zero_only
+
+from semigan_pl.loggers.base import RunLogger
+from semigan_pl.loggers.contents import example_rows, figures, images_seen, numbers, samples
+from semigan_pl.loggers.wandb_session import staging_in, start, warn
+from semigan_pl.report.run_files import read_run
+
+if TYPE_CHECKING:
+    from wandb import Run
+
+MODES = ("online", "offline", "disabled", None)
+Method = Callable[..., None]
+
+
+def best_effort(method: Method) -> Method:
+    """On rank 0 only; the first failure costs one warning, and nothing more is sent after it."""
+
+    @rank_zero_only
+    @functools.wraps(method)
+    def guarded(self: WandbRun, *args: Any, **kwargs: Any) -> None:
+        if self.failed:
+            return
+        try:
+            method(self, *args, **kwargs)
+        except Exception as error:  # whatever it is, it must not cost the training
+            self.failed = True
+            warn(f"W&B failed ({type(error).__name__}: {error}): from here on this run is not sent to it.")
+
+    return guarded
+
+
+class WandbRun(RunLogger):
+    """One W&B run per run, named after its folder; the jobs of a multirun share a group, the name of the sweep's folder.
+
+    Args:
+        folder: the run's folder; W&B's files, and the id under which a continued run goes on, lie in `folder/wandb`.
+        project, entity, tags: as in wandb.init.
+        group: null: found from the folder.
+        mode: online, offline or disabled; null: WANDB_MODE, else offline unless an API key is set.
+        connect_timeout: seconds to wait for the server before going on offline.
+        upload_timeout: seconds to wait for the upload at the end; what is missing can be sent by `wandb sync`.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        project: str,
+        entity: str | None,
+        group: str | None,
+        tags: list[str],
+        mode: str | None,
+        connect_timeout: float,
+        upload_timeout: float,
+    ) -> None:
+        super().__init__()
+        if mode not in MODES:
+            raise ValueError(f"logger.wandb.mode={mode} is unknown: use online, offline, disabled or null")
+        self.folder = Path(folder).absolute()
+        self.options = {"project": project, "entity": entity, "tags": tags, "name": self.folder.name}
+        self.options["group"] = group or sweep(self.folder)
+        self.mode = mode
+        self.timeouts = {"connect_timeout": connect_timeout, "upload_timeout": upload_timeout}
+        self.failed = self.complete = False
+        self._run: Run | None = None
+
+    def _started(self) -> Run:
+        """The W&B run, started when there is something to send: by then the options are known to make sense."""
+        if self._run is None:
+            self._run = start(self.folder, self.mode, **self.timeouts, **self.options)
+            self._run.define_metric("images_seen")
+            self._run.define_metric("*", step_metric="images_seen")
+            if self._run.url:
+                print(f"W&B: {self._run.url}")
+        return self._run
+
+    @best_effort
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        config = vars(params) if isinstance(params, Namespace) else params
+        self._started().config.update(config, allow_val_change=True)
+
+    @best_effort
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """`step` is images_seen."""
+        self._started().log({"images_seen": step, **metrics})
+
+    @best_effort
+    def log_run(self, folder: Path, metrics: dict[str, Any]) -> None:
+        """Sends the pictures, the table of examples, and all numbers as the summary."""
+        import wandb
+
+        self.complete = True
+        session, run = self._started(), read_run(folder, metrics)
+        for count, path in samples(run).items():
+            session.log({"images_seen": count, "samples": wandb.Image(str(path))})
+        shown: dict[str, Any] = {f"figures/{name}": wandb.Image(str(path)) for name, path in figures(run).items()}
+        rows = example_rows(run)
+        if rows:
+            shown["examples"] = wandb.Table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
+        with staging_in(self.folder):
+            session.log({"images_seen": images_seen(metrics), **shown})
+        session.summary.update(numbers(metrics))
+
+    @rank_zero_only
+    def close(self) -> None:
+        """Ends the W&B run, as failed unless `log_run` was reached."""
+        run, self._run = self._run, None
+        if run is None:
+            return
+        place = Path(run.dir).parent
+        try:
+            run.finish(exit_code=0 if self.complete else 1)
+        except Exception as error:  # TimeoutError: the server is gone
+            warn(f"W&B could not finish ({type(error).__name__}): send the rest by: {_sync(place)}")
+            return
+        if place.name.startswith("offline-run"):
+            print(f"W&B: recorded offline; to upload: {_sync(place)}")
+
+
+def sweep(folder: Path) -> str | None:
+    """The name of the multirun that a run's folder is a job of; Hydra leaves multirun.yaml beside its jobs."""
+    return folder.parent.name if (folder.parent / "multirun.yaml").is_file() else None
+
+
+def _sync(place: Path) -> str:
+    return f"wandb sync {shlex.quote(str(place))}"
+
+
+def _cell(value: Any) -> Any:
+    import wandb
+    from PIL import Image
+
+    return wandb.Image(value) if isinstance(value, Image.Image) else value

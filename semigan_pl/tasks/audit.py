@@ -1,0 +1,139 @@
+"""task=audit: the unlabelled training images, the most suspicious first, for a person to confirm.
+
+The paper's figure 1 ("noisy samples in MNIST") for one's own data: what was taken for normal and is not.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from hydra.utils import instantiate
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+from rich.console import Console
+
+from semigan_pl.atomic import replacing, write_json
+from semigan_pl.detector import Detection, Detector, load_detector
+from semigan_pl.progress import counted
+from semigan_pl.report.gallery import Card, Gallery, write_gallery
+from semigan_pl.tasks.settle import device, inherited, required_checkpoint
+from semigan_pl.tasks.suspects import Suspects, command, details, tiles
+
+SHARES = (0.05, 0.1, 0.2)  # of the ranking, at which it is judged where the truth is known
+
+
+class Row(NamedTuple):
+    """One unlabelled image."""
+
+    position: int  # in the image source
+    path: str
+    class_name: str  # what the data set calls it; never shown to the method
+    split: str  # train or val
+    score: float
+    is_anomalous: bool
+    terms: dict[str, float]
+
+
+def audit(config: DictConfig) -> None:
+    """Writes audit.csv (every unlabelled image, ranked), audit.html (the most suspicious) and audit.json."""
+    checkpoint = required_checkpoint(config)
+    detector = load_detector(checkpoint, device(config))
+    cards, config = config.cards, inherited(config)
+    data = instantiate(config.data.module, _convert_="all")
+    data.prepare_data()
+    folder, suspects = Path(config.run), Suspects(cards)
+    rows = sorted(inspect(detector, data, suspects), key=lambda row: -row.score)
+    write_table(folder / "audit.csv", rows)
+    found = found_among(rows, {data.class_names[label] for label in data.roles.anomalous})
+    write_json(folder / "audit.json", {"images": len(rows), "score": detector.score_name, **found})
+    page = write_gallery(folder / "audit.html", gallery(detector, suspects, rows, found, checkpoint))
+    console = Console()
+    console.print(
+        f"{len(rows):,} unlabelled images, {sum(row.is_anomalous for row in rows):,} of them called anomalous."
+    )
+    for sentence in sentences(found):
+        console.print(sentence)
+    console.print(f"Ranking: {folder / 'audit.csv'}", soft_wrap=True, markup=False)
+    console.print(f"Page: {page}", style="bold", soft_wrap=True, markup=False)
+
+
+def inspect(detector: Detector, data: Any, suspects: Suspects) -> list[Row]:
+    """Scores everything unlabelled; the cards of the most suspicious go to `suspects`."""
+    rows = []
+    loader = data.unlabelled_dataloader()
+    for _, batch in zip(counted(len(loader), "Auditing"), loader, strict=True):
+        indices = batch.indices.tolist()
+        paths = [data.path_of(index) for index in indices]
+        splits = np.where(np.isin(indices, data.splits.train), "train", "val").tolist()
+        for index, split, found in zip(indices, splits, detector.inspect_batch(batch.images, paths), strict=True):
+            rows.append(row(index, split, found, data))
+            seen = tiles(found, detector.map_scale)
+            suspects.add(Card(0, rows[-1].path, found.score, seen, found.is_anomalous, details(found)))
+    return rows
+
+
+def row(index: int, split: str, found: Detection, data: Any) -> Row:
+    facts = (index, str(found.path), data.class_name_of(index), split)
+    return Row(*facts, found.score, found.is_anomalous, found.terms)
+
+
+def write_table(path: Path, rows: list[Row]) -> None:
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        writer = csv.writer(file)
+        writer.writerow(["rank", "index", "path", "class", "split", "score", "decision", *rows[0].terms])
+        for rank, entry in enumerate(rows, start=1):
+            facts = [rank, entry.position, entry.path, entry.class_name, entry.split, repr(entry.score)]
+            writer.writerow([*facts, int(entry.is_anomalous), *map(repr, entry.terms.values())])
+
+
+def found_among(rows: list[Row], anomalous: set[str]) -> dict[str, float]:
+    """How many of the hidden anomalies are among the first images of the ranking; empty where none is known of.
+
+    Only where the data set's own classes say what is anomalous, as in a benchmark; the ranking knows nothing of it.
+    """
+    hidden: NDArray[np.bool_] = np.array([entry.class_name in anomalous for entry in rows])
+    if not hidden.any():
+        return {}
+    counts = {share: int(hidden[: round(share * len(rows))].sum()) for share in SHARES}
+    shares = {f"found_in_first_{100 * share:g}%": count / int(hidden.sum()) for share, count in counts.items()}
+    return {"hidden_anomalies": int(hidden.sum()), **shares}
+
+
+def sentences(found: dict[str, float]) -> list[str]:
+    """What `found_among` says, in words."""
+    if not found:
+        return []
+    parts = [
+        f"{100 * share:.0f} % among the first {name.removeprefix('found_in_first_').removesuffix('%')} %"
+        for name, share in found.items()
+        if name != "hidden_anomalies"
+    ]
+    return [f"Of the {found['hidden_anomalies']:,} hidden anomalies of this benchmark are found {', '.join(parts)}."]
+
+
+def gallery(
+    detector: Detector, suspects: Suspects, rows: list[Row], found: dict[str, float], checkpoint: Path
+) -> Gallery:
+    """The page of the most suspicious images."""
+    cards = suspects.cards()
+    return Gallery(
+        title="Unlabelled training images, the most suspicious first",
+        lead=[
+            f"Shown are {len(cards)} of {len(rows):,} images that training took for normal.",
+            *sentences(found),
+            "Which of them are anomalous? Keep their rows in a copy of audit.csv, or write their paths into a file, one"
+            " a line: the next training takes them out of the pool and learns them as known anomalies.",
+        ],
+        cards=cards,
+        facts={"detector": detector.name, "score": detector.score_name, "checkpoint": str(checkpoint)},
+        commands={
+            "To train again with what you confirmed, add to its command": "data.known_list=confirmed.csv",
+            "To repeat this audit": command(),
+        },
+        scores=np.array([entry.score for entry in rows]),
+        threshold=detector.threshold,
+        has_overlays=detector.map_scale is not None,
+    )

@@ -1,0 +1,135 @@
+"""task=fit: train, calibrate on validation, test once, report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from semigan_pl.atomic import replacing, write_json
+from semigan_pl.callbacks.checkpoint import save_last
+from semigan_pl.callbacks.run_record import RunRecord
+from semigan_pl.callbacks.score_writer import ScoreWriter
+from semigan_pl.callbacks.timing import Timing
+from semigan_pl.report.page import write_report
+from semigan_pl.report.summary import print_summary
+from semigan_pl.settings import check_weights, checkpoint_path, read_checkpoint
+from semigan_pl.tasks.facts import measured, run_facts
+from semigan_pl.tasks.settle import settle
+
+
+def fit(config: DictConfig) -> float | None:
+    """Trains, calibrates, tests and reports; returns the objective. Leaves the files described in the README."""
+    config, typed = settle(config)
+    folder = Path(config.run)
+    checkpoint = checkpoint_path(config)
+    pl.seed_everything(config.seed, verbose=False)
+    data = instantiate(config.data.module, _convert_="all")
+    model = instantiate(config.model, _convert_="all")
+    trainer, scores, timing = make_trainer(config)
+    check_objective(config.objective, model)
+    facts = run_facts(config, model)
+    if checkpoint is not None:
+        check_continuable(checkpoint, model, data)
+    data.prepare_data()
+
+    # all that was typed makes sense: only now an earlier run in this folder is touched
+    marker = folder / "metrics.json"  # of a finished run, which this one is not yet
+    marker.unlink(missing_ok=True)
+    for name, content in (("config", config), ("overrides", OmegaConf.create(typed))):
+        with replacing(folder / ".hydra" / f"{name}.yaml") as partial:
+            OmegaConf.save(content, partial)
+    Console().print(announcement(data), soft_wrap=True)
+    with closed(trainer), continuable(folder):
+        for logger in trainer.loggers:
+            logger.log_hyperparams(plain(config))
+        trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
+        trainer.validate(model, datamodule=data, verbose=False)
+        save_last(trainer)  # now with calibration
+        trainer.test(model, datamodule=data, verbose=False)
+        if not trainer.is_global_zero:
+            return None
+        write_json(folder / "data.json", data.summary())
+        metrics = scores.metrics | measured(model, timing, len(data.splits.test)) | facts
+        metrics["objective"] = metrics[config.objective]
+        write_report(folder, metrics)
+        for logger in trainer.loggers:
+            if hasattr(logger, "log_run"):
+                logger.log_run(folder, metrics)
+        write_json(marker, metrics)
+    print_summary(folder, Console())
+    objective: float | None = metrics["objective"]
+    return objective
+
+
+def make_trainer(config: DictConfig) -> tuple[pl.Trainer, ScoreWriter, Timing]:
+    """The trainer, and those of its callbacks that know what the run measured."""
+    callbacks = dict(instantiate(config.callbacks, _convert_="all"))
+    record = RunRecord(plain(config))
+    loggers = list(instantiate(config.logger, _convert_="all").values())
+    trainer = instantiate(config.trainer, callbacks=[*callbacks.values(), record], logger=loggers)
+    return trainer, callbacks["score_writer"], callbacks["timing"]
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The config as plain containers, interpolations left as they are."""
+    return OmegaConf.to_container(config, resolve=False)  # type: ignore[return-value]
+
+
+@contextmanager
+def closed(trainer: pl.Trainer) -> Iterator[None]:
+    """Ends the runs of the loggers however the run ends: the next job of a multirun gets its own."""
+    try:
+        yield
+    finally:
+        for logger in trainer.loggers:
+            if hasattr(logger, "close"):
+                logger.close()
+
+
+@contextmanager
+def continuable(folder: Path) -> Iterator[None]:
+    """Says how to go on with a run that was interrupted. Lightning turns Ctrl-C into SystemExit."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        if (folder / "checkpoints" / "last.ckpt").is_file():
+            print(f"\nStopped. To continue: python run.py 'run={folder}' checkpoint=last", file=sys.stderr)
+        raise
+
+
+def check_objective(objective: str, model: Any) -> None:
+    """Raises ValueError unless a sweep would optimise something that exists, on validation."""
+    possible = ["val/auroc", *(f"val/auroc_{name}" for name in model.decision.names(model.terms))]
+    if objective not in possible:
+        raise ValueError(f"objective={objective} is not measured on validation: use one of {', '.join(possible)}")
+
+
+def check_continuable(path: Path, model: Any, data: Any) -> None:
+    """Raises ValueError if the checkpoint is of other networks, or was trained or calibrated on test images."""
+    content = read_checkpoint(path)
+    check_weights(path, content, model)
+    earlier = content["data"]
+    shared = np.isin(data.splits.test, earlier["used"]).sum() if earlier["name"] == data.source.name else 0
+    if shared:
+        raise ValueError(
+            f"{shared} test images are among those that the checkpoint was trained on: keep its seed and its data.*"
+            " options (data.root, data.test_limit and data.outlier_share may change)"
+        )
+
+
+def announcement(data: Any) -> str:
+    """What is used for what, before anything takes time."""
+    train, known, val, val_known, test = (len(positions) for positions in data.splits)
+    return (
+        f"{data.source.name}: training on {train:,} unlabelled images and {known:,} known anomalies, calibrating on "
+        f"{val:,} and {val_known:,}, testing on {test:,}."
+    )

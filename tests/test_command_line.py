@@ -1,0 +1,74 @@
+"""What people type wrongly, and the sentence they get."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+from hydra.errors import InstantiationException
+
+from semigan_pl.command_line import quoted, sentence
+from tests.commands import call
+
+
+def test_paths_need_no_quotes_of_ones_own() -> None:
+    path = "multirun/a/data.known_classes=[1],model.gamma=0.5/checkpoints/last.ckpt"
+    assert quoted(f"checkpoint={path}") == f'checkpoint="{path}"'
+    assert quoted(f'checkpoint="{path}"') == f'checkpoint="{path}"'
+    assert quoted("checkpoint=last") == "checkpoint=last"
+    assert quoted("model.gamma=1,0.5") == "model.gamma=1,0.5"
+    assert quoted("data.known_list=my list.csv") == 'data.known_list="my list.csv"'
+    assert quoted("data.root=") == "data.root="
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("model.gama=0.5", "there is no option model.gama: did you mean model.gamma?"),
+        ("gamma=0.5", "did you mean model.gamma?"),
+        ("data.contaminaton=0.2", "did you mean data.contamination?"),
+        ("max_image=5", "did you mean max_images?"),
+        ("modle=gan", "did you mean model?"),
+        ("model=semigann", "model=semigann does not exist: did you mean semigan? There are anogan, gan"),
+        ("data=photos", "data=photos does not exist: there are caltech256"),
+        ("xyzzy=1", "there is no option xyzzy"),
+        ("+experiment=mnis", "did you mean mnist?"),
+        ("data.image_size=big", "data.image_size=big is no number (it is 16 by default)"),
+        ("max_images=many", "max_images=many is no number"),
+        ("model.gamma=half", "model.gamma=half is no number"),
+        ("data.normal_classes=[8", "cannot be read as option=value"),
+        ("data.normal_classes=${nothing}", "nothing"),
+    ],
+)
+def test_a_slip_of_the_keys_gets_the_nearest_right_name(typed: str, words: str, tmp_path: Path) -> None:
+    result = call(tmp_path, typed)
+    assert result.returncode != 0
+    assert result.stderr.startswith("error: ")
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.rglob("metrics.json"))
+
+
+def test_of_another_data_set_its_own_options_are_meant(tmp_path: Path) -> None:
+    result = call(tmp_path, "data=caltech256", "data.cluter=x")
+    assert "did you mean data.clutter?" in result.stderr
+
+
+def test_a_traceback_for_those_who_want_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(InstantiationException, match=r"model\.gamma=0"):
+        call(tmp_path, "model.gamma=0")
+
+
+def test_a_full_disk_is_called_by_its_name() -> None:
+    error = OSError(errno.ENOSPC, "No space left on device", "outputs/scores.csv")
+    said = sentence(error, [])
+    assert said.startswith("no space left on the device while writing outputs/scores.csv: free some")
+    assert sentence(OSError(errno.ENOSPC, "No space left on device"), []).startswith("no space left on the device: ")
+
+
+def test_one_sentence_is_one_line() -> None:
+    assert sentence(ValueError("two\n  lines"), []) == "two lines"
+    assert sentence(ValueError(), []) == "ValueError"
