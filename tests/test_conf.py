@@ -130,12 +130,18 @@ def test_one_seed_reaches_everything() -> None:
 
 
 def own_parameters(target: str) -> dict[str, inspect.Parameter]:
-    """Parameters of ours: of a function, or of the `__init__`s of a class and its bases in this package."""
+    """Parameters of ours: of a function, or of a class and of the bases to which it hands on its keywords."""
     made = get_object(target)
     if not inspect.isclass(made):
         return dict(inspect.signature(made).parameters)
-    ours = [base for base in made.__mro__ if "__init__" in vars(base) and base.__module__.startswith("semigan_pl.")]
-    return {name: p for base in reversed(ours) for name, p in inspect.signature(base).parameters.items()}
+    found: dict[str, inspect.Parameter] = {}
+    for base in (base for base in made.__mro__ if base.__module__.startswith("semigan_pl.")):
+        if "__init__" in vars(base):
+            parameters = inspect.signature(base).parameters
+            found |= {name: parameter for name, parameter in parameters.items() if name not in found}
+            if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+                break
+    return found
 
 
 @pytest.mark.parametrize("target", [target for target in TARGETS if target.startswith("semigan_pl.")])

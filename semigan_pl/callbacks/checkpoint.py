@@ -14,9 +14,13 @@ def save_last(trainer: Trainer) -> Path:
     """Writes `checkpoints/last.ckpt` of the run's folder, whole or not at all. To be called on every process."""
     path = Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt"
     partial = path.with_name(".last.partial.ckpt")
-    trainer.save_checkpoint(partial)
-    if trainer.is_global_zero:
-        os.replace(partial, path)
+    try:
+        trainer.save_checkpoint(partial)
+        if trainer.is_global_zero:
+            os.replace(partial, path)
+    except OSError as error:  # a full disk: the last whole checkpoint stays, and nothing half takes up room
+        partial.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
     return path
 
 

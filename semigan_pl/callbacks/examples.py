@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from semigan_pl.atomic import replacing
 from semigan_pl.types import Batch, Prediction
+
+Mask = NDArray[np.bool_]  # (H, W): which pixels are defective
 
 
 class Example(NamedTuple):
@@ -22,6 +26,7 @@ class Example(NamedTuple):
     image: Tensor  # (C, H, W) in [-1, 1]
     reconstruction: Tensor | None  # (C, H, W)
     anomaly_map: Tensor | None  # (1, H, W)
+    mask: Mask | None  # None: not known
 
 
 KINDS = ("normal", "anomalous", "false alarm", "missed")
@@ -39,21 +44,32 @@ class ExampleKeeper:
         self.kept: dict[str, list[Example]] = {kind: [] for kind in KINDS}
         self._seen_of_class: Counter[str] = Counter()
 
-    def add(self, batch: Batch, prediction: Prediction, classes: list[str], threshold: float) -> None:
-        """Looks at one batch; `classes` are the class names of its images."""
+    def add(
+        self,
+        batch: Batch,
+        prediction: Prediction,
+        classes: list[str],
+        threshold: float,
+        masks: Sequence[Mask | None] | None = None,
+    ) -> None:
+        """Looks at one batch; `classes` are the class names of its images, `masks` what is known of their pixels."""
+
+        def offer(kind: str, rank: float) -> None:
+            self._offer(kind, rank, batch, prediction, row, masks[row] if masks else None)
+
         for row, (label, score) in enumerate(zip(batch.labels.tolist(), prediction.score.tolist(), strict=True)):
             typical = float(self._seen_of_class[classes[row]])  # the first of every class before the second of any
             self._seen_of_class[classes[row]] += 1
             if label == 0:
-                self._offer("normal", typical, batch, prediction, row)
+                offer("normal", typical)
                 if score > threshold:
-                    self._offer("false alarm", -score, batch, prediction, row)
+                    offer("false alarm", -score)
             else:
-                self._offer("anomalous", typical, batch, prediction, row)
+                offer("anomalous", typical)
                 if score <= threshold:
-                    self._offer("missed", score, batch, prediction, row)
+                    offer("missed", score)
 
-    def _offer(self, kind: str, rank: float, batch: Batch, prediction: Prediction, row: int) -> None:
+    def _offer(self, kind: str, rank: float, batch: Batch, prediction: Prediction, row: int, mask: Mask | None) -> None:
         kept = self.kept[kind]
         if len(kept) == self.limit and (not kept or rank >= kept[-1].rank):
             return
@@ -63,7 +79,7 @@ class ExampleKeeper:
 
         image = batch.images[row].cpu().clone()
         index = int(batch.indices[row])
-        kept.append(Example(rank, index, image, pick(prediction.reconstruction), pick(prediction.anomaly_map)))
+        kept.append(Example(rank, index, image, pick(prediction.reconstruction), pick(prediction.anomaly_map), mask))
         self.kept[kind] = sorted(kept, key=lambda example: example.rank)[: self.limit]
 
     def merge(self, others: list[ExampleKeeper]) -> None:
@@ -74,7 +90,7 @@ class ExampleKeeper:
             self.kept[kind] = sorted(distinct, key=lambda e: (e.rank, e.position))[: self.limit]
 
     def save(self, path: Path) -> None:
-        """Writes `examples.npz`: index, kind, images (uint8), and, if the method has them, reconstructions and maps."""
+        """Writes `examples.npz`: index, kind, images (uint8), and what there is of reconstructions, maps and masks."""
         rows = [(kind, example) for kind in KINDS for example in self.kept[kind]]
         if not rows:
             return
@@ -88,5 +104,10 @@ class ExampleKeeper:
             arrays["reconstructions"] = torch.stack([e.reconstruction for _, e in rows]).numpy()  # type: ignore[misc]
         if rows[0][1].anomaly_map is not None:
             arrays["maps"] = torch.stack([e.anomaly_map for _, e in rows]).numpy()  # type: ignore[misc]
+        masks = [example.mask for _, example in rows]
+        if any(mask is not None for mask in masks):
+            unknown = np.zeros(pixels.shape[2:], dtype=bool)
+            arrays["masks"] = np.stack([unknown if mask is None else mask for mask in masks])
+            arrays["has_mask"] = np.array([mask is not None for mask in masks])
         with replacing(path) as partial, partial.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's own stub takes them for its flag

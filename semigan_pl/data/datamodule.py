@@ -44,8 +44,8 @@ class AnomalyDataModule(pl.LightningDataModule):
         known_batch_size: int | None,
         eval_batch_size: int,
         max_images: int,
-        known_list: str | None = None,
-        skip_broken: bool = False,
+        known_list: str | None,
+        skip_broken: bool,
     ) -> None:
         super().__init__()
         if batch_size < 1 or (known_batch_size is not None and known_batch_size < 1):
@@ -111,9 +111,17 @@ class AnomalyDataModule(pl.LightningDataModule):
         if self.skip_broken:
             self.broken = unreadable(self.source, self.used, self.image_format)
             self.splits = Splits(*(np.setdiff1d(positions, list(self.broken)) for positions in self.splits))
+            self._check_what_is_left()
         images = self.cache.load(self.source, self.used, self.image_format)
         self._truth = read_masks(self.source, self._test_anomalies().tolist(), self.image_format)
         self._images = images
+
+    def _check_what_is_left(self) -> None:
+        for split in ("train", "val", "test"):
+            if not len(getattr(self.splits, split)):
+                raise ValueError(
+                    f"no image of {split} can be read, such as {next(iter(self.broken.values()))}: check data.root"
+                )
 
     def train_dataloader(self) -> BatchLoader:
         """Continues after the `images_seen` of the module that is trained."""
@@ -149,7 +157,7 @@ class AnomalyDataModule(pl.LightningDataModule):
         return self._evaluation(self._cached(unlabelled, np.zeros(len(unlabelled), dtype=np.int64)))
 
     def unlabelled_dataloader(self) -> BatchLoader:
-        """Everything that nobody labelled, of training and validation, once, labelled 0: what an audit looks through."""
+        """All that nobody labelled, of training and validation, once, labelled 0: what an audit looks through."""
         unlabelled = np.union1d(self.splits.train, self.splits.val)
         return self._evaluation(self._cached(unlabelled, np.zeros(len(unlabelled), dtype=np.int64)))
 

@@ -1,9 +1,9 @@
 """Grids of handwritten digits in which one digit is the anomaly: pixel truth from MNIST alone.
 
 The experiment ("IR-MNIST") is that of Kimura and Yanagihara's poster and of AVID (Sabokrou et al. 2018): an image is a
-grid of 11 x 11 digits, 308 px; training images are without the digit 3, test images have it; 5,000 images train and
-1,000 test. The published images are not to be had, so these are drawn anew. Ours are: the share of anomalous test
-images, the truth (the whole cell of the digit), and, by `train_anomalies`, anomalous images to hide or to know.
+grid of 11 x 11 digits, 308 px; training images are without the digit 3, test images have it. AVID trains on 5,000 and
+tests on 1,000. The images here are drawn anew from MNIST. Ours are: the share of anomalous test images, how their cells
+are drawn, the truth (the whole cell of the digit), and, by `train_anomalies`, anomalous images to hide or to know.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,50 +29,16 @@ class DigitGrids(ImageSource):
     Normal images draw every cell from the digits that are not the anomaly, anomalous ones from all ten, each digit of
     the data set equally likely; where the anomaly is not among them, it takes the place of one. An image depends on
     the digits, `grid`, `anomaly_digit`, `seed` and its path ("test/normal/7") alone.
-
-    Args:
-        digits: square grey images with training and test parts, labelled 0 to 9.
-        train_images: normal images in the training part.
-        train_anomalies: anomalous images in the training part, from which hidden and known anomalies are drawn.
-        test_images: images in the test part, both kinds.
-        test_anomaly_share: share of anomalous images among them.
-        grid: cells in a row and in a column.
-
-    Raises:
-        ValueError: the share or the grid makes no sense, or a part lacks the anomaly or anything else.
     """
 
     has_masks = True
 
     def __init__(
-        self,
-        name: str,
-        digits: ArrayImages,
-        train_images: int,
-        train_anomalies: int,
-        test_images: int,
-        test_anomaly_share: float,
-        grid: int,
-        anomaly_digit: int,
-        seed: int,
+        self, digits: ArrayImages, grid: int, anomaly_digit: int, seed: int, *facts: Any, **more_facts: Any
     ) -> None:
-        if not 0 <= test_anomaly_share <= 1:
-            raise ValueError(f"data.test_anomaly_share={test_anomaly_share} must lie in [0, 1]: it is a share")
-        if grid < 1:
-            raise ValueError(f"data.grid={grid} must be 1 or more cells in a row")
+        super().__init__(*facts, **more_facts)
         self.anomalies = _positions_by_part(digits, anomaly_digit, digits.classes == anomaly_digit)
         self.normals = _positions_by_part(digits, anomaly_digit, digits.classes != anomaly_digit)
-        test_anomalies = round(test_anomaly_share * test_images)
-        counts = [
-            ("train", 0, train_images),
-            ("train", 1, train_anomalies),
-            ("test", 0, test_images - test_anomalies),
-            ("test", 1, test_anomalies),
-        ]
-        rows = [(part, label, number) for part, label, count in counts for number in range(count)]
-        paths = [f"{part}/{('normal', 'anomalous')[label]}/{number}" for part, label, number in rows]
-        class_names = ["normal", f"with {anomaly_digit}"]
-        super().__init__(name, class_names, [label for _, label, _ in rows], [part for part, *_ in rows], paths)
         self.digits = digits
         self.grid = grid
         self.anomaly_digit = anomaly_digit
@@ -113,6 +80,43 @@ class DigitGrids(ImageSource):
         height, width = cells.shape[1:]
         rows = cells.reshape(self.grid, self.grid, height, width).transpose(0, 2, 1, 3)
         return rows.reshape(self.grid * height, self.grid * width)
+
+
+def ir_mnist(
+    name: str,
+    digits: ArrayImages,
+    train_images: int,
+    train_anomalies: int,
+    test_images: int,
+    test_anomaly_share: float,
+    grid: int,
+    anomaly_digit: int,
+    seed: int,
+) -> DigitGrids:
+    """Images of the classes "normal" and, for the digit 3, "with 3".
+
+    Args:
+        digits: square grey images with training and test parts, labelled 0 to 9.
+        train_images: normal images in the training part.
+        train_anomalies: anomalous images in the training part, from which hidden and known anomalies are drawn.
+        test_images: images in the test part, both kinds.
+        test_anomaly_share: share of anomalous images among them.
+        grid: cells in a row and in a column.
+
+    Raises:
+        ValueError: the share or the grid makes no sense, or a part lacks the anomaly or anything else.
+    """
+    if not 0 <= test_anomaly_share <= 1:
+        raise ValueError(f"data.test_anomaly_share={test_anomaly_share} must lie in [0, 1]: it is a share")
+    if grid < 1:
+        raise ValueError(f"data.grid={grid} must be 1 or more cells in a row")
+    n_anomalies = round(test_anomaly_share * test_images)
+    counts = {"train": (train_images, train_anomalies), "test": (test_images - n_anomalies, n_anomalies)}
+    rows = [(part, label, number) for part in counts for label in (0, 1) for number in range(counts[part][label])]
+    paths = [f"{part}/{('normal', 'anomalous')[label]}/{number}" for part, label, number in rows]
+    labels, parts = [label for _, label, _ in rows], [part for part, *_ in rows]
+    class_names = ["normal", f"with {anomaly_digit}"]
+    return DigitGrids(digits, grid, anomaly_digit, seed, name, class_names, labels, parts, paths)
 
 
 def _positions_by_part(

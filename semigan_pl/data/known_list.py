@@ -18,8 +18,8 @@ def confirmed_positions(file: str, source: ImageSource) -> Positions:
     """Positions in the source of the images that a file lists, sorted.
 
     Args:
-        file: a csv with a column `path` or `index` (audit.csv is one), or a plain list of them, one a line. Paths may be
-            as the source has them or lead to the same files in another way.
+        file: a csv with a column `path` or `index` (audit.csv is one), or a plain list of them, one a line. Paths may
+            be as the source has them or lead to the same files in another way.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -8,26 +8,90 @@ Light and strength of the texture vary from image to image by more than a defect
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from semigan_pl.data.image_source import ImageSource
 from semigan_pl.data.protocol import generator
+from semigan_pl.data.surface_drawing import DEFECTS, LEAST_PIXELS, TEXTURES, Field, light
 
-Field = NDArray[np.float64]  # (H, W)
 PIXELS = 1  # raise it when the same parameters give other pixels: cached images are known by their fingerprint
-LEAST_PIXELS = 4  # of a defect
 
 
-class Surface(ImageSource):
-    """Images of the class "plain" and of one class per kind of defect, each drawn when it is read.
+@dataclass(frozen=True)
+class Looks:
+    """What shapes the pixels; the arguments of `surface`."""
 
-    An image depends on `seed`, its path ("test/spot/7") and the options of its looks alone: neither other images nor
-    their number change it.
+    image_size: int
+    textures: tuple[str, ...]
+    defect_share: float
+    contrast: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        defect = f"data.defect_share={self.defect_share}"
+        if not 0 < self.defect_share <= 0.2 or self.contrast <= 0:
+            raise ValueError(f"{defect} must lie in (0, 0.2], data.contrast={self.contrast} above 0")
+        if self.defect_share * self.image_size**2 < LEAST_PIXELS:
+            least = f"{LEAST_PIXELS} of {self.image_size} x {self.image_size} px"
+            raise ValueError(f"{defect} is less than {least}: raise it or data.image_size")
+
+
+class SurfaceImages(ImageSource):
+    """Each image is drawn when it is read, and depends on the looks and on its path ("test/spot/7") alone."""
+
+    has_masks = True
+
+    def __init__(self, looks: Looks, *facts: Any, **more_facts: Any) -> None:
+        super().__init__(*facts, **more_facts)
+        self.looks = looks
+
+    def read(self, position: int) -> Image.Image:
+        looks, rng = self.looks, generator(self.looks.seed, f"surface {self.paths[position]}")
+        texture = TEXTURES[looks.textures[rng.integers(len(looks.textures))]](rng, looks.image_size)
+        if self.classes[position]:
+            cover, change = self._defect(position)
+            texture = texture * (1 - 0.5 * cover) + looks.contrast * change  # a defect has less of the finish
+        spread = rng.uniform(9, 16)  # standard deviation of the texture, grey levels
+        noise = rng.normal(0, 1.5, texture.shape)  # of the camera
+        grey = (rng.uniform(95, 150) + spread * texture) * light(rng, looks.image_size) + noise
+        return Image.fromarray(np.rint(grey).clip(0, 255).astype(np.uint8))
+
+    def mask(self, position: int) -> Image.Image:
+        """White where at least half of a pixel is defective; black for a plain image."""
+        if not self.classes[position]:
+            return Image.new("L", (self.looks.image_size, self.looks.image_size))
+        return Image.fromarray(np.where(self._defect(position)[0] >= 0.5, 255, 0).astype(np.uint8))
+
+    def fingerprint(self, positions: Iterable[int]) -> str:
+        content = repr((PIXELS, self.looks, [self.paths[position] for position in positions]))
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    def _defect(self, position: int) -> tuple[Field, Field]:
+        """(covered share of every pixel, change of grey in [-1, 1]) of a defective image."""
+        looks, rng = self.looks, generator(self.looks.seed, f"surface defect {self.paths[position]}")
+        area = looks.defect_share * looks.image_size**2 * rng.uniform(0.7, 1.3)
+        return DEFECTS[self.class_names[self.classes[position]]](rng, looks.image_size, area)
+
+
+def surface(
+    name: str,
+    image_size: int,
+    train_images: int,
+    train_anomalies: int,
+    test_images: int,
+    test_anomaly_share: float,
+    kinds: Sequence[str],
+    textures: Sequence[str],
+    defect_share: float,
+    contrast: float,
+    seed: int,
+) -> SurfaceImages:
+    """Images of the class "plain", and of one class per kind of defect.
 
     Args:
         image_size: height and width, pixels.
@@ -43,234 +107,20 @@ class Surface(ImageSource):
     Raises:
         ValueError: a kind or texture is unknown, a share or the contrast makes no sense, or defects would vanish.
     """
-
-    has_masks = True
-
-    def __init__(
-        self,
-        name: str,
-        image_size: int,
-        train_images: int,
-        train_anomalies: int,
-        test_images: int,
-        test_anomaly_share: float,
-        kinds: Sequence[str],
-        textures: Sequence[str],
-        defect_share: float,
-        contrast: float,
-        seed: int,
-    ) -> None:
-        for option, names, known in (("kinds", kinds, DEFECTS), ("textures", textures, TEXTURES)):
-            if not names or set(names) - set(known) or len(set(names)) < len(names):
-                raise ValueError(f"data.{option}={list(names)} must name one or more of {', '.join(known)}, each once")
-        _check_numbers(image_size, test_anomaly_share, defect_share, contrast)
-        n_anomalies = round(test_anomaly_share * test_images)
-        rows = [("train", 0, number) for number in range(train_images)]
-        rows += [("train", 1 + number % len(kinds), number // len(kinds)) for number in range(train_anomalies)]
-        rows += [("test", 0, number) for number in range(test_images - n_anomalies)]
-        rows += [("test", 1 + number % len(kinds), number // len(kinds)) for number in range(n_anomalies)]
-        class_names = ["plain", *kinds]
-        paths = [f"{part}/{class_names[label]}/{number}" for part, label, number in rows]
-        note = f"Synthetic surfaces; {defect_share:.2%} of the pixels of a defective image are defective, on average."
-        super().__init__(
-            name, class_names, [label for _, label, _ in rows], [part for part, *_ in rows], paths, notes=[note]
-        )
-        self.image_size = image_size
-        self.textures = list(textures)
-        self.defect_share = defect_share
-        self.contrast = contrast
-        self.seed = seed
-
-    def read(self, position: int) -> Image.Image:
-        rng = generator(self.seed, f"surface {self.paths[position]}")
-        texture = TEXTURES[self.textures[rng.integers(len(self.textures))]](rng, self.image_size)
-        if self.classes[position]:
-            cover, change = self._defect(position)
-            texture = texture * (1 - 0.5 * cover) + self.contrast * change  # a defect has less of the finish
-        spread = rng.uniform(9, 16)  # standard deviation of the texture, grey levels
-        noise = rng.normal(0, 1.5, texture.shape)  # of the camera
-        grey = (rng.uniform(95, 150) + spread * texture) * _light(rng, self.image_size) + noise
-        return Image.fromarray(np.rint(grey).clip(0, 255).astype(np.uint8))
-
-    def mask(self, position: int) -> Image.Image:
-        """White where at least half of a pixel is defective; black for a plain image."""
-        if not self.classes[position]:
-            return Image.new("L", (self.image_size, self.image_size))
-        cover, _ = self._defect(position)
-        return Image.fromarray(np.where(cover >= 0.5, 255, 0).astype(np.uint8))
-
-    def fingerprint(self, positions: Iterable[int]) -> str:
-        looks = (PIXELS, self.image_size, self.textures, self.defect_share, self.contrast, self.seed)
-        return hashlib.sha256(repr((looks, [self.paths[position] for position in positions])).encode()).hexdigest()
-
-    def _defect(self, position: int) -> tuple[Field, Field]:
-        """(covered share of every pixel, change of grey in [-1, 1]) of a defective image."""
-        rng = generator(self.seed, f"surface defect {self.paths[position]}")
-        area = self.defect_share * self.image_size**2 * rng.uniform(0.7, 1.3)
-        return DEFECTS[self.class_names[self.classes[position]]](rng, self.image_size, area)
-
-
-def _check_numbers(image_size: int, test_anomaly_share: float, defect_share: float, contrast: float) -> None:
+    looks = Looks(image_size, tuple(textures), defect_share, contrast, seed)
+    for option, names, known in (("kinds", kinds, DEFECTS), ("textures", textures, TEXTURES)):
+        if not names or set(names) - set(known) or len(set(names)) < len(names):
+            raise ValueError(f"data.{option}={list(names)} must name one or more of {', '.join(known)}, each once")
     if not 0 <= test_anomaly_share <= 1:
         raise ValueError(f"data.test_anomaly_share={test_anomaly_share} must lie in [0, 1]: it is a share")
-    if not 0 < defect_share <= 0.2 or contrast <= 0:
-        raise ValueError(f"data.defect_share={defect_share} must lie in (0, 0.2], data.contrast={contrast} above 0")
-    if defect_share * image_size**2 < LEAST_PIXELS:
-        defect = f"data.defect_share={defect_share} of {image_size} x {image_size} px"
-        raise ValueError(f"{defect} is less than {LEAST_PIXELS} px: raise data.defect_share or data.image_size")
-
-
-# --- textures: zero mean, unit standard deviation ---------------------------------------------------------------------
-
-
-def _brushed(rng: np.random.Generator, size: int) -> Field:
-    """Long and short streaks in a nearly horizontal direction, of all widths down to a pixel."""
-    along, across = _turned(*_waves(size), rng.normal(0, 0.02))
-    streaks = (1 + (across / 10) ** 2) ** -0.25
-    long = (1 + (along * rng.uniform(0.25, 0.5)) ** 2) ** -0.75
-    short = (1 + (along * 0.03) ** 2) ** -1
-    field = _gaussian_field(rng, streaks * (long + 0.12 * short), size)
-    return _standardised(field + 0.08 * field * np.abs(field))  # some streaks stand out
-
-
-def _cast(rng: np.random.Generator, size: int) -> Field:
-    """Rounded grains of many sizes, lit from one side; hollows are darker."""
-    u, v = _waves(size)
-    frequency = (u * u + v * v) / rng.uniform(16, 26) ** 2  # of the largest grains: so many cycles per side
-    height = _gaussian_field(rng, frequency / (1 + frequency) ** 2.1, size)
-    height = height + 0.25 * height * np.abs(height)
-    mottled = _gaussian_field(rng, 1 / (1 + 10 * frequency), size)
-    relief = _standardised(_slope(height, rng.uniform(0, 2 * math.pi)))
-    return _standardised(relief + 0.5 * height + 0.4 * mottled)
-
-
-TEXTURES: dict[str, Callable[[np.random.Generator, int], Field]] = {"brushed": _brushed, "cast": _cast}
-
-
-def _light(rng: np.random.Generator, size: int) -> Field:
-    """A slight gradient and a slight darkening towards the corners, (H, W) around 1."""
-    x, y = (distance / size for distance in _around(rng, size, size, size))  # from the middle
-    slope_x, slope_y = rng.normal(0, 0.04, 2)
-    light: Field = 1 + slope_x * x + slope_y * y - rng.uniform(0, 0.12) * (x * x + y * y)
-    return light
-
-
-def _gaussian_field(rng: np.random.Generator, amplitude: Field, size: int) -> Field:
-    """Gaussian noise with this spectrum (of `rfft2`), standardised."""
-    real, imaginary = rng.standard_normal((2, *amplitude.shape))
-    return _standardised(np.fft.irfft2(amplitude * (real + 1j * imaginary), s=(size, size)))
-
-
-# --- defects: (covered share of every pixel, change of grey in [-1, 1]) -----------------------------------------------
-
-# Each kind makes a field of closeness to its middle, in pixels; the defect is the `area` closest pixels.
-
-
-def _scratch(rng: np.random.Generator, size: int, area: float) -> tuple[Field, Field]:
-    """A slightly bent groove, or several about in parallel where one would be wide."""
-    length = min(rng.uniform(0.3, 0.7) * size, area / 1.5)
-    most = min(6, math.ceil(area / length / max(2.0, 0.006 * size)))
-    count = int(rng.integers((most + 1) // 2, most + 1))
-    width = area / length / count
-    angle = rng.uniform(0, math.pi)
-    x, y = _around(rng, size, length / 2 * abs(math.cos(angle)), length / 2 * abs(math.sin(angle)))
-    closeness = np.full((size, size), -np.inf)
-    for number in range(count):
-        along, across = _turned(x, y, angle + rng.normal(0, 0.02))
-        along = (along + rng.normal(0, 0.08) * length) / (length / 2)
-        across = across + number * rng.normal(0, 2) * width - rng.normal(0, 0.05) * length * along**2
-        # Thinner towards the ends, and of changing width.
-        ends = np.maximum(np.abs(along) - 0.6, 0) ** 2 * 3
-        closeness = np.maximum(closeness, -np.abs(across) - width * (ends + 0.06 * np.sin(rng.uniform(9, 18) * along)))
-    return _dented(rng, closeness, area, body=0.6)
-
-
-def _spot(rng: np.random.Generator, size: int, area: float) -> tuple[Field, Field]:
-    """One to three pits or blisters, nearly round."""
-    count = min(int(rng.integers(1, 4)), 1 + int(area / 40))
-    closeness = np.full((size, size), -np.inf)
-    outline = _gaussian_field(rng, _smooth(size, math.sqrt(area / count / math.pi)), size)
-    for part in rng.dirichlet(np.full(count, 4.0)):
-        radius = math.sqrt(part * area / math.pi)
-        closeness = np.maximum(closeness, radius - _distance(rng, size, radius, 0.2) + 0.12 * radius * outline)
-    return _dented(rng, closeness, area, body=0.65)
-
-
-def _stain(rng: np.random.Generator, size: int, area: float) -> tuple[Field, Field]:
-    """A cloudy stain of ragged outline, strongest at its rim; the texture shows through."""
-    radius = math.sqrt(area / math.pi)
-    clouds = _gaussian_field(rng, _smooth(size, 0.4 * radius), size)
-    closeness = 0.4 * radius * clouds - _distance(rng, size, radius, 0.4)
-    inside = closeness - _level(closeness, area)
-    cover = (inside / max(1.0, 0.15 * radius) + 0.5).clip(0, 1)
-    rim = np.exp(-((inside / (0.15 * radius)) ** 2))
-    change = cover * (0.6 + 0.25 * rim + 0.15 * np.tanh(clouds)) * rng.choice([-1, 1])
-    return cover, change
-
-
-Draw = Callable[[np.random.Generator, int, float], tuple[Field, Field]]
-DEFECTS: dict[str, Draw] = {"scratch": _scratch, "spot": _spot, "stain": _stain}
-
-
-def _dented(rng: np.random.Generator, closeness: Field, area: float, body: float) -> tuple[Field, Field]:
-    """A dent or a bulge: darker or brighter as a whole, most in the middle, and lit on one of its sides."""
-    inside = closeness - _level(closeness, area)
-    cover = (inside + 0.5).clip(0, 1)
-    reach = max(inside.max(), 1.0)
-    flatness = (1 - inside / reach).clip(0, 1) ** 2  # 0 in the middle, 1 from the edge on
-    lit = (reach / 2 * _slope(flatness, rng.uniform(0, 2 * math.pi))).clip(-1, 1)
-    change = body * rng.choice([-1, 1]) * (1 - 0.3 * flatness) + (1 - body) * lit
-    return cover, cover * change
-
-
-def _level(closeness: Field, area: float) -> float:
-    """The closeness that `area` pixels reach."""
-    count = max(LEAST_PIXELS, round(area))
-    return float(np.partition(closeness, -count, axis=None)[-count])
-
-
-def _distance(rng: np.random.Generator, size: int, radius: float, elongation: float) -> Field:
-    """Distance from a point that lies `radius` or more from the border, longer in one direction than across it."""
-    x, y = _around(rng, size, 1.5 * radius, 1.5 * radius)
-    along, across = _turned(x, y, rng.uniform(0, math.pi))
-    stretch = math.exp(rng.uniform(0, elongation))
-    return np.hypot(along / stretch, across * stretch)
-
-
-def _smooth(size: int, scale: float) -> Field:
-    """Spectrum of noise that changes over this many pixels, with some finer detail."""
-    u, v = _waves(size)
-    return (1 + (u * u + v * v) * (2 * scale / size) ** 2) ** -2
-
-
-# --- geometry ---------------------------------------------------------------------------------------------------------
-
-
-def _waves(size: int) -> tuple[Field, Field]:
-    """Horizontal (1, W // 2 + 1) and vertical (H, 1) frequency of the terms of `rfft2`, cycles per side."""
-    steps = np.arange(size, dtype=np.float64)
-    return steps[None, : size // 2 + 1], (steps[:, None] + size // 2) % size - size // 2
-
-
-def _around(rng: np.random.Generator, size: int, margin_x: float, margin_y: float) -> tuple[Field, Field]:
-    """Horizontal (1, W) and vertical (H, 1) pixels from a point drawn within margins."""
-    x, y = (rng.uniform(-1, 1) * max(0.48 * size - margin, 0) for margin in (margin_x, margin_y))
-    grid = np.arange(size, dtype=np.float64) + 0.5 - size / 2
-    return grid[None, :] - x, grid[:, None] - y
-
-
-def _turned(x: Field, y: Field, angle: float) -> tuple[Field, Field]:
-    """Coordinates along a direction and across it."""
-    return math.cos(angle) * x + math.sin(angle) * y, math.cos(angle) * y - math.sin(angle) * x
-
-
-def _slope(height: Field, angle: float) -> Field:
-    """Rise per pixel in a direction; textures go on at the opposite border."""
-    rise_y, rise_x = (np.roll(height, -1, axis) - np.roll(height, 1, axis) for axis in (0, 1))
-    return _turned(rise_x, rise_y, angle)[0] / 2
-
-
-def _standardised(field: Field) -> Field:
-    field = field - field.mean()
-    standardised: Field = field / field.std()
-    return standardised
+    n_anomalies = round(test_anomaly_share * test_images)
+    counts = {"train": (train_images, train_anomalies), "test": (test_images - n_anomalies, n_anomalies)}
+    rows = []  # (part, label, number)
+    for part, (n_plain, n_defective) in counts.items():
+        rows += [(part, 0, number) for number in range(n_plain)]
+        rows += [(part, 1 + number % len(kinds), number // len(kinds)) for number in range(n_defective)]
+    class_names = ["plain", *kinds]
+    paths = [f"{part}/{class_names[label]}/{number}" for part, label, number in rows]
+    note = f"Synthetic surfaces; {defect_share:.2%} of the pixels of a defective image are defective, on average."
+    parts, labels = [part for part, *_ in rows], [label for _, label, _ in rows]
+    return SurfaceImages(looks, name, class_names, labels, parts, paths, notes=[note])

@@ -83,9 +83,8 @@ def survey(source: ImageSource, positions: NDArray[np.int64], image_format: Imag
         except UNREADABLE as error:
             broken[position] = f"{source.paths[position]} ({error})"
     if not looks:
-        raise ValueError(
-            f"none of the {len(positions)} images of {source.name} can be read: {next(iter(broken.values()))}"
-        )
+        reason = next(iter(broken.values()))
+        raise ValueError(f"none of the {len(positions)} images of {source.name} can be read: repair {reason}")
     return Survey(looks, broken)
 
 
@@ -102,7 +101,7 @@ def survey_masks(source: ImageSource, looks: Iterable[Look], image_format: Image
             if (width, height) != (look.width, look.height):
                 raise ValueError(f"its mask has {width} x {height} pixels and not {look.width} x {look.height}")
             # padded to its own longer side, a mask is judged by the same rule without being resized
-            n_defective = int(ImageFormat(max(width, height), 1, "pad").mask(mask).sum())
+            n_defective = int(ImageFormat(max(width, height), 1, "pad", None).mask(mask).sum())
             is_seen = image_format.mask(mask).any()
         except UNREADABLE as error:
             found.broken[look.position] = f"{source.paths[look.position]} ({error})"

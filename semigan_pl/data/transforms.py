@@ -25,7 +25,7 @@ class ImageFormat:
     image_size: int
     channels: int
     resize: str
-    mean_grey: float | None = None
+    mean_grey: float | None
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):

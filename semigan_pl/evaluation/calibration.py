@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,12 +22,13 @@ class Calibration(NamedTuple):
     centers: dict[str, float]  # median of each term over the pool
     scales: dict[str, float]  # robust standard deviation of each term over the pool
     thresholds: dict[str, float]  # per term: anomalous means score > threshold
+    map_scale: float | None = None  # level of the anomaly map that the pool's pixels seldom exceed; None without maps
 
     def standardised(self, name: str, values: Tensor) -> Tensor:
         """Term `name` in robust standard deviations from the pool's median, (N,)."""
         return (values - self.centers[name]) / self.scales[name]
 
-    def state(self) -> dict[str, dict[str, float]]:
+    def state(self) -> dict[str, Any]:
         """As a plain dict; `Calibration(**state)` reverses it."""
         return dict(self._asdict())
 

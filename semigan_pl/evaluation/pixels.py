@@ -118,8 +118,7 @@ class PixelCounts:
         codes = np.concatenate([self._codes, *(codes for codes, _ in self._waiting)])
         counts = np.concatenate([self._counts, *(counts for _, counts in self._waiting)])
         self._waiting = []
-        order = np.argsort(codes, kind="stable")  # quick on sorted stretches
-        self._codes, self._counts = _summed(codes[order], counts[order])
+        self._codes, self._counts = _summed(codes, counts)
         while len(self._codes) > self.limit:
             self._drop_to(self.dropped_bits + 1)
 
@@ -150,8 +149,10 @@ def _dropped(codes: NDArray[np.uint64], more_bits: int) -> NDArray[np.uint64]:
 
 
 def _summed(codes: NDArray[np.uint64], counts: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Sums the counts of equal codes, which are sorted."""
+    """Sorts codes and sums the counts of equal ones."""
     if not len(codes):
         return codes, counts
+    order = np.argsort(codes, kind="stable")  # quick on the sorted stretches that they consist of
+    codes, counts = codes[order], counts[order]
     starts = np.flatnonzero(np.append(True, codes[1:] != codes[:-1]))
     return codes[starts], np.add.reduceat(counts, starts)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from semigan_pl.evaluation.metrics import at_threshold, auroc
+from semigan_pl.evaluation.pixels import PixelCounts
 
 Metric = Callable[[np.ndarray, np.ndarray], float | None]
 
@@ -79,3 +80,13 @@ def summarize_test(
     for name in sorted(set(classes[~normal])):
         summary[f"test/auroc_class/{name}"] = area_against_normal(~normal & (classes == name))
     return summary
+
+
+def summarize_pixels(pixels: PixelCounts, n_images: int) -> dict[str, float | None]:
+    """The `test/pixel_...` numbers: the anomaly maps of `n_images` test images against their true masks."""
+    return {
+        "test/pixel_auroc": pixels.auroc(),
+        "test/pixel_average_precision": pixels.average_precision(),
+        "test/pixel_prevalence": pixels.prevalence,
+        "test/pixel_images": n_images,
+    }

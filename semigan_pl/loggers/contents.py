@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from pathlib import Path
 from typing import Any
@@ -46,8 +45,8 @@ def example_rows(run: RunFiles) -> list[dict[str, Any]]:
     scale = pictures.map_scale(run.examples)
     rows = []
     for place, (index, kind) in enumerate(zip(run.examples.indices, run.examples.kind, strict=True)):
-        tiles = pictures.tiles(run.examples, place, scale)
-        shown = {name: Image.open(io.BytesIO(pictures.png(pixels))) for name, pixels in tiles.items()}
+        tiles = pictures.drawn_tiles(run.examples, place, scale)
+        shown = {name: Image.fromarray(pixels) for name, pixels in tiles.items()}
         rows.append({"index": int(index), "kind": str(kind), **_outcome(run, index), **shown})
     columns = dict.fromkeys(column for row in rows for column in row)
     return [{column: row.get(column) for column in columns} for row in rows]

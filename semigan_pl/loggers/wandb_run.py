@@ -6,6 +6,7 @@ import functools
 import shlex
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from semigan_pl.loggers.base import RunLogger
 from semigan_pl.loggers.contents import example_rows, figures, images_seen, numbers, samples
-from semigan_pl.loggers.wandb_session import staging_in, start, warn
+from semigan_pl.loggers.wandb_session import first_line, staging_in, start, warn
 from semigan_pl.report.run_files import read_run
 
 if TYPE_CHECKING:
@@ -35,13 +36,13 @@ def best_effort(method: Method) -> Method:
             method(self, *args, **kwargs)
         except Exception as error:  # whatever it is, it must not cost the training
             self.failed = True
-            warn(f"W&B failed ({type(error).__name__}: {error}): from here on this run is not sent to it.")
+            warn(f"W&B failed ({first_line(error)}): from here on this run is not sent to it.")
 
     return guarded
 
 
 class WandbRun(RunLogger):
-    """One W&B run per run, named after its folder; the jobs of a multirun share a group, the name of the sweep's folder.
+    """One W&B run per run, named after its folder; the jobs of a multirun share a group, named after theirs.
 
     Args:
         folder: the run's folder; W&B's files, and the id under which a continued run goes on, lie in `folder/wandb`.
@@ -67,10 +68,10 @@ class WandbRun(RunLogger):
         if mode not in MODES:
             raise ValueError(f"logger.wandb.mode={mode} is unknown: use online, offline, disabled or null")
         self.folder = Path(folder).absolute()
-        self.options = {"project": project, "entity": entity, "tags": tags, "name": self.folder.name}
-        self.options["group"] = group or sweep(self.folder)
+        self.options: dict[str, Any] = {"project": project, "entity": entity, "tags": tags}
+        self.options |= {"name": self.folder.name, "group": group or sweep(self.folder)}
         self.mode = mode
-        self.timeouts = {"connect_timeout": connect_timeout, "upload_timeout": upload_timeout}
+        self.timeouts: dict[str, float] = {"connect_timeout": connect_timeout, "upload_timeout": upload_timeout}
         self.failed = self.complete = False
         self._run: Run | None = None
 
@@ -100,16 +101,17 @@ class WandbRun(RunLogger):
         import wandb
 
         self.complete = True
-        session, run = self._started(), read_run(folder, metrics)
+        session, run, end = self._started(), read_run(folder, metrics), images_seen(metrics)
         for count, path in samples(run).items():
             session.log({"images_seen": count, "samples": wandb.Image(str(path))})
-        shown: dict[str, Any] = {f"figures/{name}": wandb.Image(str(path)) for name, path in figures(run).items()}
-        rows = example_rows(run)
-        if rows:
-            shown["examples"] = wandb.Table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
-        with staging_in(self.folder):
-            session.log({"images_seen": images_seen(metrics), **shown})
+        pictures = {f"figures/{name}": wandb.Image(str(path)) for name, path in figures(run).items()}
+        session.log({"images_seen": end, **pictures})
         session.summary.update(numbers(metrics))
+        rows = example_rows(run)
+        if rows:  # last: a table asks the server, which may be gone by now
+            with staging_in(self.folder):
+                table = wandb.Table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
+                session.log({"images_seen": end, "examples": table})
 
     @rank_zero_only
     def close(self) -> None:
@@ -117,23 +119,24 @@ class WandbRun(RunLogger):
         run, self._run = self._run, None
         if run is None:
             return
-        place = Path(run.dir).parent
+        import wandb
+
         try:
             run.finish(exit_code=0 if self.complete else 1)
         except Exception as error:  # TimeoutError: the server is gone
-            warn(f"W&B could not finish ({type(error).__name__}): send the rest by: {_sync(place)}")
-            return
-        if place.name.startswith("offline-run"):
-            print(f"W&B: recorded offline; to upload: {_sync(place)}")
+            if not self.failed:
+                warn(f"W&B did not take everything ({type(error).__name__}): the rest is kept in the run's folder.")
+            self.failed = True
+            with suppress(Exception):
+                wandb.teardown()  # else W&B tries again when Python exits
+        place = Path(run.dir).parent
+        if self.failed or place.name.startswith("offline-run"):
+            print(f"W&B: to upload this run: wandb sync {shlex.quote(str(place))}")
 
 
 def sweep(folder: Path) -> str | None:
     """The name of the multirun that a run's folder is a job of; Hydra leaves multirun.yaml beside its jobs."""
     return folder.parent.name if (folder.parent / "multirun.yaml").is_file() else None
-
-
-def _sync(place: Path) -> str:
-    return f"wandb sync {shlex.quote(str(place))}"
 
 
 def _cell(value: Any) -> Any:

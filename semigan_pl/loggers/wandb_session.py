@@ -53,7 +53,7 @@ def start(folder: Path, mode: str | None, connect_timeout: float, upload_timeout
             run = wandb.init(mode="online", resume="allow" if continued else None, settings=patient, **options)
         except Exception as error:  # a refused key, a lost route, an answer that W&B cannot read: all the same here
             mode = "offline"
-            warn(f"W&B is not available ({_first_line(error)}): this run is recorded offline.")
+            warn(f"W&B is not available ({first_line(error)}): this run is recorded offline.")
             wandb.teardown()  # frees the id, which the failed attempt still holds
             wandb.setup(settings=wandb.Settings(**silent))
     if mode != "online":
@@ -113,5 +113,6 @@ def staging_in(folder: Path) -> Iterator[None]:
             del os.environ["WANDB_DATA_DIR"]
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What went wrong, without W&B's explanations."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

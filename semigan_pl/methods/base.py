@@ -75,10 +75,10 @@ class AnomalyModule(LightningModule, ABC):
             self._inspect_block(images[: self.block_size])
             return time.perf_counter() - start
 
-    def calibrate(self, validation: ScoreTable) -> None:
-        """Fixes fusion and thresholds on validation scores; known anomalies have label 1."""
+    def calibrate(self, validation: ScoreTable, map_scale: float | None = None) -> None:
+        """Fixes fusion and thresholds on validation scores (known anomalies have label 1), and keeps the map's scale."""
         own = {name: values for name, values in validation.terms.items() if name != "fused"}
-        self.calibration = self.decision.calibrate(own, validation.labels)
+        self.calibration = self.decision.calibrate(own, validation.labels)._replace(map_scale=map_scale)
 
     @property
     def threshold(self) -> float:

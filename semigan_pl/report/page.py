@@ -13,7 +13,7 @@ from semigan_pl.report import pictures
 from semigan_pl.report.figures import Chart, curve_charts, result_charts
 from semigan_pl.report.run_files import Examples, RunFiles, read_run
 from semigan_pl.report.style import DARK, LIGHT, render
-from semigan_pl.report.tables import class_table, confusion, number, score_terms
+from semigan_pl.report.tables import class_table, confusion, number, pixels, score_terms
 from semigan_pl.report.verdict import verdict
 
 MOST_EXAMPLES, MOST_SAMPLES = 8, 6
@@ -35,6 +35,7 @@ class Card(NamedTuple):
     name: str
     path: str
     score: float | None
+    is_outlined: bool  # the defective pixels
 
 
 def write_report(run_folder: Path, metrics: dict[str, Any] | None = None) -> Path:
@@ -73,10 +74,12 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "verdict": verdict(run),
         "terms": score_terms(run),
         "confusion": confusion(run.scores),
+        "pixels": pixels(run),
         "result_charts": [_drawn(run, chart) for chart in result_charts(run)],
         "curve_charts": [_drawn(run, chart) for chart in curve_charts(run)],
         "examples": _example_blocks(run, run.examples) if run.examples else {},
         "map_scale": pictures.map_scale(run.examples) if run.examples and has_maps else None,
+        "outlined": pictures.OUTLINED,
         "colour_bar": pictures.colour_bar(),
         "samples": _samples(run),
         "splits": splits,
@@ -105,12 +108,13 @@ def _example_blocks(run: RunFiles, examples: Examples) -> dict[str, list[Card]]:
 
 
 def _card(run: RunFiles, examples: Examples, row: int, scale: float) -> Card:
-    tiles = {name: _address(pictures.png(pixels)) for name, pixels in pictures.tiles(examples, row, scale).items()}
-    scores = run.scores
+    shown = pictures.drawn_tiles(examples, row, scale)
+    tiles = {name: _address(pictures.png(pixels)) for name, pixels in shown.items()}
+    scores, is_outlined = run.scores, examples.defect(row) is not None
     if scores is None or examples.indices[row] not in scores.indices:
-        return Card(tiles, "", "", None)
+        return Card(tiles, "", "", None, is_outlined)
     place = int(np.argmax(scores.indices == examples.indices[row]))
-    return Card(tiles, scores.classes[place], scores.paths[place], float(scores.score[place]))
+    return Card(tiles, scores.classes[place], scores.paths[place], float(scores.score[place]), is_outlined)
 
 
 def _samples(run: RunFiles) -> dict[str, str]:

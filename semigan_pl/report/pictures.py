@@ -17,21 +17,55 @@ KINDS = {  # kind in examples.npz -> heading on the page
     "missed": "Misses: anomalies called normal",
 }
 COLOUR_MAP = "magma"  # its lightness rises evenly, so it reads the same without colour vision
-SMALLEST_SIDE, LARGEST_SIDE = 96, 256  # px of a tile in the file: sharp on a screen, yet a page of a few MB
+OUTLINED = ("input", "difference")  # tiles that show the true defect
+SMALLEST_SIDE, LARGEST_SIDE = 240, 256  # px of a tile in the file: sharp on a screen, yet a page of a few MB
+STROKES_PER_SIDE = 120  # so many widths of a stroke make a tile: about one px where it is shown
+DARK_STROKE, LIGHT_STROKE = 0, 255  # side by side, so that one of them stands out on any image
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """(H, W, 3) uint8 -> a PNG file, enlarged by a whole factor if it is small, shrunk by one if it is huge."""
-    enlarge = -(-SMALLEST_SIDE // min(pixels.shape[:2]))
-    shown = pixels.repeat(enlarge, axis=0).repeat(enlarge, axis=1)
-    shrink = max(pixels.shape[:2]) // LARGEST_SIDE
-    if shrink > 1 and enlarge == 1:
-        height, width = (side // shrink for side in pixels.shape[:2])
-        blocks = pixels[: height * shrink, : width * shrink].reshape(height, shrink, width, shrink, 3)
-        shown = np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8)
+    """(H, W, 3) uint8 -> a PNG file."""
     buffer = io.BytesIO()
-    imsave(buffer, np.ascontiguousarray(shown), format="png")
+    imsave(buffer, np.ascontiguousarray(pixels), format="png")
     return buffer.getvalue()
+
+
+def sized(pixels: np.ndarray, defect: np.ndarray | None = None) -> np.ndarray:
+    """(H, W, 3) uint8 enlarged by a whole factor if it is small, shrunk by one if it is huge; the defect outlined.
+
+    defect: (H, W) bool, or None to draw no outline.
+    """
+    height, width = pixels.shape[:2]
+    enlarge = -(-SMALLEST_SIDE // min(height, width))
+    shrink = max(height, width) // LARGEST_SIDE
+    if shrink > 1 and enlarge == 1:
+        height, width = height // shrink, width // shrink
+        blocks = height, shrink, width, shrink
+        pixels = pixels[: height * shrink, : width * shrink]
+        pixels = np.rint(pixels.reshape(*blocks, 3).mean(axis=(1, 3))).astype(np.uint8)
+        if defect is not None:
+            defect = np.any(defect[: height * shrink, : width * shrink].reshape(blocks), axis=(1, 3))
+    shown = pixels.repeat(enlarge, axis=0).repeat(enlarge, axis=1)
+    return shown if defect is None else outlined(shown, defect.repeat(enlarge, axis=0).repeat(enlarge, axis=1))
+
+
+def outlined(pixels: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 with a dark and a light line around `inside`, (H, W) bool: none of its own pixels is covered."""
+    stroke = max(1, round(min(inside.shape) / STROKES_PER_SIDE))
+    near = widened(inside, stroke)
+    drawn = pixels.copy()
+    drawn[widened(near, stroke) & ~near] = LIGHT_STROKE
+    drawn[near & ~inside] = DARK_STROKE
+    return drawn
+
+
+def widened(inside: np.ndarray, width: int) -> np.ndarray:
+    """An area (H, W) bool and what lies within so many pixels of it, along rows, columns and diagonals."""
+    framed = np.pad(inside, width)
+    for axis, side in enumerate(inside.shape):
+        parts = [framed.take(range(shift, shift + side), axis) for shift in range(2 * width + 1)]
+        framed = np.logical_or.reduce(parts)
+    return framed
 
 
 def map_scale(examples: Examples) -> float:
@@ -51,6 +85,14 @@ def tiles(examples: Examples, row: int, scale: float) -> dict[str, np.ndarray]:
         colours = matplotlib.colormaps[COLOUR_MAP](np.clip(examples.maps[row, 0] / scale, 0, 1))  # (H, W, 4)
         shown["difference"] = np.rint(colours[..., :3] * 255).astype(np.uint8)
     return shown
+
+
+def drawn_tiles(examples: Examples, row: int, scale: float) -> dict[str, np.ndarray]:
+    """The tiles of one example at the size of the page, the defect outlined where it is known and there to be seen."""
+    return {
+        name: sized(pixels, examples.defect(row) if name in OUTLINED else None)
+        for name, pixels in tiles(examples, row, scale).items()
+    }
 
 
 def colour_bar() -> list[str]:
@@ -84,8 +126,8 @@ def sheet(examples: Examples, most: int) -> Drawing:
     def draw(figure: Figure, theme: Theme) -> None:
         blocks = figure.subplots(len(kinds), 1, squeeze=False)[:, 0]
         for axes, (kind, heading) in zip(blocks, kinds.items(), strict=True):
-            shown = [tiles(examples, row, scale) for row in rows_of(examples, kind, most)]
-            axes.imshow(mosaic([list(column.values()) for column in shown], most), interpolation="nearest")
+            shown = [drawn_tiles(examples, row, scale) for row in rows_of(examples, kind, most)]
+            axes.imshow(mosaic([list(column.values()) for column in shown], most), interpolation="antialiased")
             axes.set_title(plain(heading, 60))
             lines = len(shown[0])
             height = axes.get_ylim()[0] + 0.5

@@ -35,6 +35,15 @@ class Examples(NamedTuple):
     images: np.ndarray  # (k, C, H, W) uint8
     reconstructions: np.ndarray | None  # (k, C, H, W) in [-1, 1]
     maps: np.ndarray | None  # (k, 1, H, W) >= 0
+    masks: np.ndarray | None = None  # (k, H, W) bool, True where defective
+    has_mask: np.ndarray | None = None  # (k,) bool: whether the mask is known
+
+    def defect(self, row: int) -> np.ndarray | None:
+        """The defective pixels, (H, W) bool; None where there are none or they are not known."""
+        if self.masks is None or self.has_mask is None or not self.has_mask[row] or not self.masks[row].any():
+            return None
+        mask: np.ndarray = self.masks[row]
+        return mask
 
 
 @dataclass(frozen=True)
@@ -135,6 +144,6 @@ def _read_examples(path: Path) -> Examples | None:
     if not path.is_file():
         return None
     with np.load(path, allow_pickle=False) as arrays:
-        reconstructions, maps = arrays.get("reconstructions"), arrays.get("maps")
-        examples = Examples(arrays["index"], arrays["kind"], arrays["images"], reconstructions, maps)
+        optional = {name: arrays.get(name) for name in ("reconstructions", "maps", "masks", "has_mask")}
+        examples = Examples(arrays["index"], arrays["kind"], arrays["images"], **optional)
     return examples if len(examples.indices) else None

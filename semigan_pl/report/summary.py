@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from semigan_pl.report.run_files import RunFiles, read_run
-from semigan_pl.report.tables import number, score_terms
+from semigan_pl.report.tables import number, pixels, score_terms
 from semigan_pl.report.verdict import verdict
 
 HEADLINES = {  # metric -> words
@@ -19,6 +19,11 @@ HEADLINES = {  # metric -> words
     "test/recall": "recall",
     "test/auroc_known": "AUROC, known kinds",
     "test/auroc_unseen": "AUROC, unseen kinds",
+}
+PIXEL_HEADLINES = {  # only where the data set has masks and the method has maps
+    "test/pixel_auroc": "AUROC of pixels",
+    "test/pixel_average_precision": "average precision of pixels",
+    "test/pixel_prevalence": "share of defective pixels",
 }
 
 
@@ -55,6 +60,6 @@ def _headlines(run: RunFiles) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
     table.add_column("metric")
     table.add_column("value", justify="right")
-    for key, words in HEADLINES.items():
+    for key, words in (HEADLINES | (PIXEL_HEADLINES if pixels(run) else {})).items():
         table.add_row(words, number(run.number(key)))
     return table

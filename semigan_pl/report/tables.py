@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from semigan_pl.evaluation.metrics import average_precision, f1_max, has_both_classes
+from semigan_pl.evaluation.metrics import at_threshold, average_precision, f1_max, has_both_classes
+from semigan_pl.evaluation.scores import decide
 from semigan_pl.report.run_files import RunFiles, Scores
 
 SPLITS = {  # name in data.json -> heading
@@ -24,6 +25,7 @@ class Term(NamedTuple):
     auroc_val: float | None
     auroc_test: float | None
     average_precision: float | None
+    f1: float | None  # at the term's own threshold
     f1_max: float | None
 
 
@@ -42,6 +44,15 @@ class Confusion(NamedTuple):
     @property
     def n_normal(self) -> int:
         return self.false_alarms + self.passed
+
+
+class Pixels(NamedTuple):
+    """The anomaly maps against the true masks."""
+
+    auroc: float | None
+    average_precision: float | None
+    prevalence: float | None
+    n_images: int
 
 
 class ClassRow(NamedTuple):
@@ -63,11 +74,10 @@ def score_terms(run: RunFiles) -> list[Term]:
     rows = []
     for name in run.terms:
         is_chosen = name == run.chosen
-        precision, best_f1 = _from_scores(run.scores, name)
+        others = _from_scores(run, name)
         if is_chosen:
-            precision, best_f1 = run.number("test/average_precision"), run.number("test/f1_max")
-        aurocs = run.number(f"val/auroc_{name}"), run.number(f"test/auroc_{name}")
-        rows.append(Term(name, is_chosen, *aurocs, precision, best_f1))
+            others = run.number("test/average_precision"), run.number("test/f1"), run.number("test/f1_max")
+        rows.append(Term(name, is_chosen, run.number(f"val/auroc_{name}"), run.number(f"test/auroc_{name}"), *others))
     return sorted(rows, key=lambda term: not term.is_chosen)
 
 
@@ -83,6 +93,15 @@ def confusion(scores: Scores | None) -> Confusion | None:
     anomalous, called = scores.labels == 1, scores.decisions == 1
     cells = (anomalous & called, anomalous & ~called, ~anomalous & called, ~anomalous & ~called)
     return Confusion(*(int(np.sum(cell)) for cell in cells))
+
+
+def pixels(run: RunFiles) -> Pixels | None:
+    """What was measured pixel by pixel; None where the data set has no masks or the method no maps."""
+    n_images = run.number("test/pixel_images")
+    if n_images is None:
+        return None
+    auroc, precision = run.number("test/pixel_auroc"), run.number("test/pixel_average_precision")
+    return Pixels(auroc, precision, run.number("test/pixel_prevalence"), int(n_images))
 
 
 def class_aurocs(run: RunFiles) -> dict[str, float]:
@@ -111,8 +130,14 @@ def _role(run: RunFiles, name: str) -> str:
     return "known anomaly" if name in run.data.get("known_classes", []) else "anomaly"
 
 
-def _from_scores(scores: Scores | None, term: str) -> tuple[float | None, float | None]:
-    """Average precision and best F1 of a term that is not the method's score: metrics.json does not hold them."""
+def _from_scores(run: RunFiles, term: str) -> tuple[float | None, float | None, float | None]:
+    """Average precision, F1 at its threshold and best F1 of a term that is not the method's score.
+
+    metrics.json does not hold them; runs of old do not hold the threshold either.
+    """
+    scores, threshold = run.scores, run.number(f"val/threshold_{term}")
     if scores is None or term not in scores.terms or not has_both_labels(scores):
-        return None, None
-    return average_precision(scores.labels, scores.terms[term]), f1_max(scores.labels, scores.terms[term])
+        return None, None, None
+    labels, values = scores.labels, scores.terms[term]
+    f1 = None if threshold is None else at_threshold(labels, decide(values, threshold))["f1"]
+    return average_precision(labels, values), f1, f1_max(labels, values)

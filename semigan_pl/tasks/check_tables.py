@@ -87,13 +87,13 @@ def shortcut_table(comparisons: list[Comparison]) -> Table:
     for comparison in shown:
         first, second = comparison.groups
         _, n_first, n_second = comparison.stored["mean"].separation
-        table.add_column(f"{comparison.where}\n{first} ({n_first:,})\n{second} ({n_second:,})", justify="right")
+        table.add_column(f"{comparison.where}\n{first} {n_first:,}\n{second} {n_second:,}", justify="right")
     for column, words in STATISTICS.items():
         stored = [comparison.stored.get(column) for comparison in shown]
         seen = [comparison.seen.get(column) for comparison in shown]
         if column in SEEN:
-            table.add_row(f"{words}, as stored", *(_strength(difference, False) for difference in stored))
-            table.add_row(f"{words}, as seen", *(_strength(difference, True) for difference in seen))
+            table.add_row(f"{words} stored", *(_strength(difference, False) for difference in stored))
+            table.add_row(f"{words} seen", *(_strength(difference, True) for difference in seen))
         elif any(difference and difference.separation.auroc != 0.5 for difference in stored):  # else all are the same
             table.add_row(words, *(_strength(difference, True) for difference in stored))
     return table

@@ -9,7 +9,7 @@ import numpy as np
 from semigan_pl.data.datamodule import AnomalyDataModule
 from semigan_pl.data.survey import Survey, area_scale
 from semigan_pl.data.transforms import ImageFormat
-from semigan_pl.tasks.findings import STATISTICS, Comparison, Copies, Findings
+from semigan_pl.tasks.findings import STATISTICS, Comparison, Copies, Difference, Findings
 
 MUCH_LARGER, MUCH_SMALLER = 8.0, 0.5  # than data.image_size, by the side of an image
 SMALL_SHARE = 0.1  # of the masks may cover less than a pixel
@@ -77,19 +77,26 @@ def _about_broken(data: AnomalyDataModule, findings: Findings) -> Iterator[str]:
 def _about_shortcuts(comparisons: list[Comparison], image_format: ImageFormat) -> Iterator[str]:
     remedies = REMEDIES if image_format.mean_grey is None else REMEDIES | BEYOND_MEAN_GREY
     for comparison in comparisons:
-        for cue, columns in CUES.items():
-            found = {name: comparison.shortcuts[name] for name in columns if name in comparison.shortcuts}
-            if not found:
-                continue
+        for cue, found in _cues(comparison).items():
             numbers = " and ".join(
                 f"{STATISTICS[name]} alone (AUROC {separation.strength:.3f}, median {first:,.5g} against {second:,.5g})"
                 for name, (separation, (first, second)) in found.items()
             )
+            verb = "separates" if len(found) == 1 else "separate"
             _, n_first, n_second = next(iter(found.values())).separation
             yield (
-                f"{numbers} separates {comparison.effect} ({n_first:,} and {n_second:,}):"
+                f"{numbers} {verb} {comparison.effect} ({n_first:,} and {n_second:,}):"
                 f" {comparison.consequence.format(cue=cue)}; {remedies[cue]}"
             )
+
+
+def _cues(comparison: Comparison) -> dict[str, dict[str, Difference]]:
+    """The shortcuts by cue. Larger images make larger files: then size is the cue, and not how they were saved."""
+    shortcuts = comparison.shortcuts
+    cues = {cue: {name: shortcuts[name] for name in names if name in shortcuts} for cue, names in CUES.items()}
+    if cues["the size and shape of images"]:
+        del cues["how files were saved"]
+    return {cue: found for cue, found in cues.items() if found}
 
 
 def _about_masks(findings: Findings, image_format: ImageFormat) -> Iterator[str]:

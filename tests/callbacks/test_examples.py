@@ -7,13 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from semigan_pl.callbacks.examples import KINDS, ExampleKeeper
 from semigan_pl.types import Batch, Prediction
 
 
 def add(
-    keeper: ExampleKeeper, rows: list[tuple[int, str, int, float]], threshold: float = 0.5, maps: bool = True
+    keeper: ExampleKeeper,
+    rows: list[tuple[int, str, int, float]],
+    threshold: float = 0.5,
+    maps: bool = True,
+    masks: list[NDArray[np.bool_] | None] | None = None,
 ) -> None:
     """Shows the keeper one batch of rows (index, class, label, score); the image of index i is grey level i."""
     indices = torch.tensor([index for index, *_ in rows])
@@ -21,7 +26,8 @@ def add(
     score = torch.tensor([score for *_, score in rows])
     details = (indices.view(-1, 1, 1, 1) * torch.ones(1, 1, 2, 2), -images) if maps else (None, None)
     batch = Batch(images, torch.tensor([label for _, _, label, _ in rows]), indices)
-    keeper.add(batch, Prediction(score, {"critic": score}, *details), [name for _, name, *_ in rows], threshold)
+    classes = [name for _, name, *_ in rows]
+    keeper.add(batch, Prediction(score, {"critic": score}, *details), classes, threshold, masks)
 
 
 def kept(keeper: ExampleKeeper) -> dict[str, list[int]]:
@@ -128,6 +134,27 @@ def test_a_method_that_cannot_reconstruct_leaves_images_only(tmp_path: Path) -> 
     keeper.save(tmp_path / "examples.npz")
     with np.load(tmp_path / "examples.npz") as file:
         assert set(file) == {"index", "kind", "images"}
+
+
+def test_masks_go_with_their_images(tmp_path: Path) -> None:
+    keeper = ExampleKeeper(limit=3)
+    masks = [None if index == 4 else np.full((2, 2), index % 2 == 0) for index, *_ in ROWS]
+    add(keeper, ROWS, masks=masks)
+    keeper.save(tmp_path / "examples.npz")
+    with np.load(tmp_path / "examples.npz") as file:
+        index, kept_masks, has_mask = file["index"], file["masks"], file["has_mask"]
+    assert kept_masks.dtype == has_mask.dtype == np.dtype(bool)
+    assert kept_masks.shape == (len(index), 2, 2)
+    np.testing.assert_array_equal(has_mask, index != 4)
+    np.testing.assert_array_equal(kept_masks[:, 0, 0], (index % 2 == 0) & (index != 4))
+
+
+def test_a_data_set_without_masks_leaves_none(tmp_path: Path) -> None:
+    keeper = ExampleKeeper(limit=2)
+    add(keeper, ROWS, masks=[None] * len(ROWS))
+    keeper.save(tmp_path / "examples.npz")
+    with np.load(tmp_path / "examples.npz") as file:
+        assert set(file) == {"index", "kind", "images", "reconstructions", "maps"}
 
 
 def test_nothing_kept_is_nothing_written(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from semigan_pl.callbacks.score_writer import ScoreWriter, as_table, gather
 from semigan_pl.evaluation.metrics import auroc
@@ -27,8 +28,21 @@ TERMS = {
 }
 
 
+MAPS = torch.rand(N, 1, 16, 16, generator=torch.Generator().manual_seed(9))
+MASKS = np.random.default_rng(9).random((N, 16, 16)) < 0.2
+MASKS[LABELS.numpy() == 0] = False
+UNKNOWN = {6}  # an anomaly without a mask
+
+
 class Data:
     """What the callback asks of a data module."""
+
+    def __init__(self, has_pixel_truth: bool = False) -> None:
+        self.has_pixel_truth = has_pixel_truth
+
+    def pixel_truth(self, index: int) -> NDArray[np.bool_] | None:
+        assert self.has_pixel_truth
+        return None if index in UNKNOWN else MASKS[index]
 
     def class_name_of(self, index: int) -> str:
         return CLASSES[index]
@@ -40,7 +54,7 @@ class Data:
         return {"known_classes": ["cut"]}
 
 
-def batches(module: AnomalyModule) -> list[tuple[Batch, Prediction]]:
+def batches(module: AnomalyModule, has_maps: bool = False) -> list[tuple[Batch, Prediction]]:
     """Unequal batches out of order, the last image twice."""
     complete = module.decision.complete(TERMS, module.calibration)
     score = complete[module.decision.score if module.calibration else module.decision.search or ""]
@@ -48,25 +62,23 @@ def batches(module: AnomalyModule) -> list[tuple[Batch, Prediction]]:
     for rows in (torch.arange(20, N), torch.arange(0, 13), torch.arange(13, 21)):
         terms = {name: values[rows] for name, values in complete.items()}
         images = torch.zeros(len(rows), 1, 16, 16)
-        found.append((Batch(images, LABELS[rows], rows), Prediction(score[rows], terms, None, None)))
+        maps = MAPS[rows] if has_maps else None
+        found.append((Batch(images, LABELS[rows], rows), Prediction(score[rows], terms, maps, None)))
     return found
 
 
-def validate(writer: ScoreWriter, module: AnomalyModule, trainer: Any) -> None:
+def validate(writer: ScoreWriter, module: AnomalyModule, trainer: Any, has_maps: bool = False) -> None:
     writer.on_validation_epoch_start(trainer, module)
-    for number, (batch, prediction) in enumerate(batches(module)):
+    for number, (batch, prediction) in enumerate(batches(module, has_maps)):
         writer.on_validation_batch_end(trainer, module, prediction, batch, number)
     writer.on_validation_epoch_end(trainer, module)
 
 
-def test(writer: ScoreWriter, module: AnomalyModule, trainer: Any) -> None:
+def put_to_test(writer: ScoreWriter, module: AnomalyModule, trainer: Any, has_maps: bool = False) -> None:
     writer.on_test_epoch_start(trainer, module)
-    for number, (batch, prediction) in enumerate(batches(module)):
+    for number, (batch, prediction) in enumerate(batches(module, has_maps)):
         writer.on_test_batch_end(trainer, module, prediction, batch, number)
     writer.on_test_epoch_end(trainer, module)
-
-
-test.__test__ = False  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -75,7 +87,7 @@ def finished(tmp_path: Path) -> tuple[ScoreWriter, AnomalyModule, Path]:
     writer, module = ScoreWriter(examples=2, metrics={"area": auroc}), build_model("semigan")
     trainer = SimpleNamespace(datamodule=Data(), default_root_dir=str(tmp_path), is_global_zero=True)
     validate(writer, module, trainer)
-    test(writer, module, trainer)
+    put_to_test(writer, module, trainer)
     return writer, module, tmp_path
 
 
@@ -93,6 +105,8 @@ def test_validation_calibrates(finished: Finished) -> None:
     assert module.calibration == expected
     assert writer.metrics["val/auroc_critic"] == pytest.approx(roc_auc_score(LABELS, TERMS["critic"]))
     assert writer.metrics["val/auroc"] == writer.metrics["val/auroc_fused"]
+    for name, cut in expected.thresholds.items():
+        assert writer.metrics[f"val/threshold_{name}"] == cut
 
 
 def test_every_image_has_one_row_in_order(finished: Finished) -> None:
@@ -132,7 +146,7 @@ def test_metrics_and_examples_come_from_the_same_scores(finished: Finished) -> N
 def test_a_second_test_starts_afresh(finished: Finished) -> None:
     writer, module, folder = finished
     before = (folder / "scores.csv").read_bytes(), dict(writer.metrics)
-    test(writer, module, SimpleNamespace(datamodule=Data(), default_root_dir=str(folder), is_global_zero=True))
+    put_to_test(writer, module, SimpleNamespace(datamodule=Data(), default_root_dir=str(folder), is_global_zero=True))
     assert ((folder / "scores.csv").read_bytes(), writer.metrics) == before
 
 
@@ -148,7 +162,7 @@ def test_other_processes_write_nothing(tmp_path: Path) -> None:
     writer, module = ScoreWriter(examples=2, metrics={}), build_model("semigan")
     trainer = SimpleNamespace(datamodule=Data(), default_root_dir=str(tmp_path), is_global_zero=False)
     validate(writer, module, trainer)
-    test(writer, module, trainer)
+    put_to_test(writer, module, trainer)
     assert module.calibration is not None
     assert not list(tmp_path.iterdir())
     assert "test/auroc" not in writer.metrics
@@ -172,3 +186,51 @@ def test_a_table_has_no_gradients() -> None:
     assert table.indices.tolist() == [7, 3]
     assert table.labels.tolist() == [0, 1]
     assert table.terms["critic"].tolist() == [2.0, 2.0]
+
+
+def measured(folder: Path, has_pixel_truth: bool, has_maps: bool) -> tuple[ScoreWriter, AnomalyModule]:
+    """Validated and tested, with or without true masks, with or without anomaly maps."""
+    writer, module = ScoreWriter(examples=N, metrics={}), build_model("semigan")
+    trainer = SimpleNamespace(datamodule=Data(has_pixel_truth), default_root_dir=str(folder), is_global_zero=True)
+    validate(writer, module, trainer, has_maps)
+    put_to_test(writer, module, trainer, has_maps)
+    return writer, module
+
+
+def test_pixels_are_measured_where_the_truth_is_known(tmp_path: Path) -> None:
+    writer, _ = measured(tmp_path, has_pixel_truth=True, has_maps=True)
+    known = [index for index in range(N) if index not in UNKNOWN]
+    values, truth = MAPS[known].numpy().ravel(), MASKS[known].ravel()
+    assert writer.metrics["test/pixel_auroc"] == pytest.approx(roc_auc_score(truth, values), abs=1e-12)
+    expected = average_precision_score(truth, values)
+    assert writer.metrics["test/pixel_average_precision"] == pytest.approx(expected, abs=1e-12)
+    assert writer.metrics["test/pixel_prevalence"] == truth.mean()
+    assert writer.metrics["test/pixel_images"] == N - 1  # image 20 came twice and counts once
+
+
+@pytest.mark.parametrize(("has_pixel_truth", "has_maps"), [(False, True), (True, False), (False, False)])
+def test_without_masks_or_maps_nothing_is_said_of_pixels(tmp_path: Path, has_pixel_truth: bool, has_maps: bool) -> None:
+    writer, _ = measured(tmp_path, has_pixel_truth, has_maps)
+    assert not [key for key in writer.metrics if "pixel" in key]
+    with np.load(tmp_path / "examples.npz") as file:
+        assert ("masks" in file) == ("has_mask" in file) == has_pixel_truth
+
+
+def test_examples_carry_their_masks(tmp_path: Path) -> None:
+    measured(tmp_path, has_pixel_truth=True, has_maps=False)
+    with np.load(tmp_path / "examples.npz") as file:
+        index, masks, has_mask = file["index"], file["masks"], file["has_mask"]
+    assert set(index.tolist()) > UNKNOWN
+    for position, mask, is_known in zip(index, masks, has_mask, strict=True):
+        assert is_known == (position not in UNKNOWN)
+        np.testing.assert_array_equal(mask, MASKS[position] if is_known else False)
+
+
+def test_the_scale_of_maps_is_that_of_the_pool(tmp_path: Path) -> None:
+    _, module = measured(tmp_path, has_pixel_truth=False, has_maps=True)
+    rows = [row for batch, _ in batches(module) for row in batch.indices.tolist() if not LABELS[row]]
+    assert module.calibration is not None
+    assert module.calibration.map_scale == np.quantile(MAPS[rows].numpy(), 0.995, method="inverted_cdf")
+    _, without = measured(tmp_path, has_pixel_truth=True, has_maps=False)
+    assert without.calibration is not None
+    assert without.calibration.map_scale is None

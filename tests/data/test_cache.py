@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semigan_pl.data.cache import ImageCache
+from semigan_pl.data.cache import ABANDONED_AFTER, ImageCache
 from semigan_pl.data.digits import digits
 from semigan_pl.data.image_source import ImageFiles
 from semigan_pl.data.transforms import ImageFormat
 
-FORMAT = ImageFormat(4, 1, "stretch")
+FORMAT = ImageFormat(4, 1, "stretch", None)
 ALL = np.arange(6)
 
 
@@ -65,7 +65,12 @@ def test_changed_content_of_the_same_size_and_time_is_noticed(source: ImageFiles
 
 
 def test_other_settings_have_other_files(source: ImageFiles, tmp_path: Path) -> None:
-    for image_format in (FORMAT, ImageFormat(8, 1, "stretch"), ImageFormat(4, 3, "stretch"), ImageFormat(4, 1, "pad")):
+    for image_format in (
+        FORMAT,
+        ImageFormat(8, 1, "stretch", None),
+        ImageFormat(4, 3, "stretch", None),
+        ImageFormat(4, 1, "pad", None),
+    ):
         assert on_disk(tmp_path).load(source, ALL, image_format).shape == (6, *image_format.shape)
     on_disk(tmp_path).load(source, ALL[:5], FORMAT)
     assert len(list((tmp_path / "cache").glob("six_*.npy"))) == 5
@@ -74,14 +79,14 @@ def test_other_settings_have_other_files(source: ImageFiles, tmp_path: Path) -> 
 KILLED_BUILD = """
 import os, signal, sys
 import numpy as np
-from semigan_pl.data.cache import ImageCache
+from semigan_pl.data.cache import ABANDONED_AFTER, ImageCache
 from semigan_pl.data.image_source import ImageFiles
 from semigan_pl.data.transforms import ImageFormat
 
 source = ImageFiles("six", ["x"], [0] * 6, [""] * 6, sys.argv[2:])
 read = source.read
 source.read = lambda position: os.kill(os.getpid(), signal.SIGKILL) if position == 3 else read(position)
-ImageCache(sys.argv[1], memory_mb=0).load(source, np.arange(6), ImageFormat(4, 1, "stretch"))
+ImageCache(sys.argv[1], memory_mb=0).load(source, np.arange(6), ImageFormat(4, 1, "stretch", None))
 """
 
 
@@ -94,7 +99,7 @@ def test_a_killed_build_leaves_nothing_half_done(source: ImageFiles, tmp_path: P
     assert values(on_disk(tmp_path).load(source, ALL, FORMAT)) == [0, 10, 20, 30, 40, 50]
     assert unfinished.exists()  # for all we know somebody is still at it
 
-    long_ago = time.time() - cache_module.ABANDONED_AFTER - 1
+    long_ago = time.time() - ABANDONED_AFTER - 1
     os.utime(unfinished, (long_ago, long_ago))
     on_disk(tmp_path).load(source, ALL[:2], FORMAT)
     assert not unfinished.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
+from PIL import Image
 
 from semigan_pl.data.cache import ImageCache
 from semigan_pl.data.datamodule import AnomalyDataModule
 from semigan_pl.data.digits import digits
-from semigan_pl.data.image_source import ImageSource
+from semigan_pl.data.image_source import ImageFiles, ImageSource
 from semigan_pl.data.protocol import Protocol
 from semigan_pl.data.transforms import ImageFormat
 from semigan_pl.types import Batch
@@ -26,18 +28,26 @@ CONF = Path(__file__).parents[2] / "conf"
 DATA_CONFIGS = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 
 
-def data_module(source: ImageSource | None = None, max_images: int = 64, **knobs: Any) -> AnomalyDataModule:
+def data_module(
+    source: ImageSource | None = None,
+    max_images: int = 64,
+    known_list: str | None = None,
+    skip_broken: bool = False,
+    **knobs: Any,
+) -> AnomalyDataModule:
     defaults: dict[str, Any] = {"normal_classes": [8], "contamination": 0.1, "known_anomalies": 50}
     cache = ImageCache("unused", memory_mb=100)
     return AnomalyDataModule(
         source or digits(),
         make_protocol(**defaults | knobs),
-        ImageFormat(16, 1, "stretch"),
+        ImageFormat(16, 1, "stretch", None),
         cache,
         8,
         None,
         64,
         max_images,
+        known_list,
+        skip_broken,
     )
 
 
@@ -191,8 +201,8 @@ def test_every_data_config_names_what_exists(name: str) -> None:
     OmegaConf.resolve(config)
     assert config.data.name == name
     assert config.data.module.protocol.seed == 5
-    source = hydra.utils.get_method(config.data.source._target_)
-    assert set(config.data.source) - {"_target_"} <= set(source.__code__.co_varnames)
+    source = hydra.utils.get_object(config.data.source._target_)
+    assert set(config.data.source) - {"_target_"} <= set(inspect.signature(source).parameters)
     protocol = hydra.utils.instantiate(config.data.module.protocol, _convert_="all")
     assert protocol == make_protocol(**{knob: config.data[knob] for knob in Protocol.__dataclass_fields__})
 
@@ -213,3 +223,82 @@ def test_config_builds_the_data_module(tmp_path: Path) -> None:
     assert (len(data.roles.normal), data.max_images, data.batch_size) == (2, 640, 32)
     assert next(iter(data.val_dataloader())).images.shape[1:] == (1, 16, 16)
     assert len(list(tmp_path.glob("digits_*.npy"))) == 1
+
+
+# --- what a person adds, what is broken, which pixels are defective ---------------------------------------------------
+
+
+def test_a_confirmed_list_is_learned(tmp_path: Path) -> None:
+    before = data_module(known_anomalies=0)
+    confirmed = np.concatenate([before.splits.train[:3], before.splits.val[:1]])
+    (tmp_path / "confirmed.csv").write_text("index\n" + "\n".join(map(str, confirmed)))
+    after = data_module(known_anomalies=0, known_list=str(tmp_path / "confirmed.csv"))
+    assert after.splits.train_known.tolist() == confirmed[:3].tolist()
+    assert after.splits.val_known.tolist() == confirmed[3:].tolist()
+    assert not np.isin(confirmed, np.concatenate([after.splits.train, after.splits.val])).any()
+    assert after.splits.test.tolist() == before.splits.test.tolist()
+    batches = list(after.unlabelled_dataloader())
+    unlabelled = np.concatenate([batch.indices for batch in batches])
+    assert unlabelled.tolist() == sorted([*after.splits.train, *after.splits.val])
+    assert not any(batch.labels.any() for batch in batches)
+
+
+def photos(folder: Path) -> ImageFiles:
+    """30 normal and 10 anomalous images of 8 x 8 px; the anomalous ones, but for the last, with a mask."""
+    rng = np.random.default_rng(0)
+    masks, paths = {}, []
+    for number in range(40):
+        paths.append(str(folder / f"{number:02d}.png"))
+        Image.fromarray(rng.integers(0, 255, (8, 8), dtype=np.uint8)).save(paths[-1])
+        if 30 <= number < 39:
+            masks[number] = str(folder / f"{number:02d}_mask.png")
+            Image.fromarray(np.diag([255] * 8).astype(np.uint8)).save(masks[number])
+    return ImageFiles("photos", ["ok", "bad"], [0] * 30 + [1] * 10, [""] * 40, paths, masks=masks)
+
+
+SOUND: dict[str, Any] = {"normal_classes": ["ok"], "contamination": 0.0, "known_anomalies": 0}
+
+
+def test_broken_images_stop_the_run_or_are_left_out(tmp_path: Path) -> None:
+    source = photos(tmp_path)
+    whole = data_module(source, **SOUND)
+    broken = [int(whole.splits.train[0]), int(whole.splits.test[0])]
+    for position in broken:
+        Path(source.paths[position]).write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"2 of \d+ images of photos cannot be read: .*data\.skip_broken=true"):
+        data_module(source, **SOUND).setup()
+    rest = data_module(source, skip_broken=True, **SOUND)
+    rest.setup()
+    assert sorted(rest.broken) == sorted(broken)
+    for before, after in zip(whole.splits, rest.splits, strict=True):
+        assert after.tolist() == [position for position in before if position not in broken]
+    assert any("2 images were left out since they cannot be read" in note for note in rest.summary()["notes"])
+    indices = np.concatenate([batch.indices for batch in rest.test_dataloader()])
+    assert indices.tolist() == rest.splits.test.tolist()
+
+
+def test_without_the_broken_images_nothing_may_be_left(tmp_path: Path) -> None:
+    source = photos(tmp_path)
+    data = data_module(source, skip_broken=True, **SOUND)
+    for position in data.splits.val:
+        Path(source.paths[position]).write_bytes(b"no image")
+    with pytest.raises(ValueError, match="no image of val can be read"):
+        data.setup()
+
+
+def test_pixel_truth_of_the_test_set(tmp_path: Path) -> None:
+    data = data_module(photos(tmp_path), **SOUND)
+    data.setup()
+    assert data.has_pixel_truth
+    assert not data_module().has_pixel_truth
+    for position in data.splits.test.tolist():
+        truth = data.pixel_truth(position)
+        if position == 39:
+            assert truth is None
+        else:
+            assert truth is not None
+            assert truth.shape == (16, 16)
+            assert truth.any() == (position >= 30)
+    n_anomalous = int((data.splits.test >= 30).sum())
+    n_marked = int(((data.splits.test >= 30) & (data.splits.test < 39)).sum())
+    assert f"{n_marked} of {n_anomalous} anomalous test images have" in data.summary()["notes"][-1]

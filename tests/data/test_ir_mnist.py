@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 
 from semigan_pl.data.image_source import ArrayImages
-from semigan_pl.data.ir_mnist import DigitGrids
+from semigan_pl.data.ir_mnist import DigitGrids, ir_mnist
 from tests.conftest import compose_config
 from tests.data.test_sources import real_data, write_idx
 
@@ -40,7 +40,7 @@ OPTIONS: dict[str, Any] = {
 
 
 def grids(digits: ArrayImages | None = None, **options: Any) -> DigitGrids:
-    return DigitGrids(digits=digits or made_digits(), **(OPTIONS | options))
+    return ir_mnist(digits=digits or made_digits(), **(OPTIONS | options))
 
 
 def cells(source: DigitGrids, position: int) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from semigan_pl.data.image_source import ImageFiles
 from semigan_pl.data.masks import PixelTruth, read_masks
 from semigan_pl.data.transforms import ImageFormat
 
-FORMAT = ImageFormat(8, 1, "stretch")
+FORMAT = ImageFormat(8, 1, "stretch", None)
 
 
 @pytest.fixture

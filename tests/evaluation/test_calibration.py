@@ -167,10 +167,13 @@ def test_calibration_reads_the_pool_alone() -> None:
 def test_calibration_makes_a_round_trip_through_plain_numbers() -> None:
     search = np.random.default_rng(0).normal(size=50).astype(np.float32)
     calibration = FUSING.calibrate({"search": search, "critic": search}, np.arange(50) % 5 == 0)
-    state = calibration.state()
-    assert type(state) is dict
-    assert all(type(number) is float for numbers in state.values() for number in numbers.values())
-    assert Calibration(**state) == calibration
+    for scale in (None, 0.5):
+        state = calibration._replace(map_scale=scale).state()
+        assert type(state) is dict
+        assert state.pop("map_scale") == scale
+        assert all(type(number) is float for numbers in state.values() for number in numbers.values())
+        assert Calibration(**state, map_scale=scale) == calibration._replace(map_scale=scale)
+        assert Calibration(**state) == calibration  # as checkpoints without a scale have it
 
 
 def test_a_pool_without_images_is_refused() -> None:

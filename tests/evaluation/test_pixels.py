@@ -22,7 +22,7 @@ def pixels(n: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.bool_
     """Values of both signs over many orders of magnitude, a tenth of them defective and a little higher."""
     random = np.random.default_rng(seed)
     defective = random.random(n) < 0.1
-    values = random.normal(size=n) * 10 ** random.uniform(-6, 6, n) + 1e3 * defective
+    values = random.normal(0.3 * defective) * 10 ** random.uniform(-6, 6, n)
     return values.astype(np.float32), defective
 
 

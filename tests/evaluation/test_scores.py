@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from semigan_pl.evaluation.metrics import auroc, f1_max
-from semigan_pl.evaluation.scores import ScoreTable, summarize_test, summarize_validation
+from semigan_pl.evaluation.pixels import PixelCounts
+from semigan_pl.evaluation.scores import ScoreTable, summarize_pixels, summarize_test, summarize_validation
 
 
 def table_of(indices: list[int]) -> ScoreTable:
@@ -116,3 +117,14 @@ def test_a_test_set_of_normal_images_only() -> None:
 
 def test_a_known_class_that_is_normal_is_never_an_anomaly() -> None:
     assert summary_with(["plain", "cut"])["test/auroc_known"] == pytest.approx(area("cut"))
+
+
+def test_pixel_numbers_by_hand() -> None:
+    pixels = PixelCounts()
+    pixels.add(np.array([1, 2, 3, 4], dtype=np.float32), np.array([False, True, False, True]))
+    assert summarize_pixels(pixels, 7) == {
+        "test/pixel_auroc": 0.75,
+        "test/pixel_average_precision": (1 + 2 / 3) / 2,
+        "test/pixel_prevalence": 0.5,
+        "test/pixel_images": 7,
+    }

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from wandb.proto.wandb_internal_pb2 import Record
+import wandb
+from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 
 BLOCK, HEADER = 32768, 7
 FULL, FIRST, LAST = 1, 2, 4
@@ -22,13 +23,14 @@ class OfflineRun:
     """One session of a run: the only `offline-run-*` folder in `folder/wandb`, or the latest of them."""
 
     def __init__(self, folder: Path) -> None:
+        wandb.teardown()  # waits until W&B's service has written everything
         self.folder = max((folder / "wandb").glob("offline-run-*"), key=lambda place: place.stat().st_mtime_ns)
         (file,) = self.folder.glob("*.wandb")
         self.history: list[dict[str, Any]] = []
         self.summary: dict[str, Any] = {}
         self.config: dict[str, Any] = {}
         self.axes: dict[str, str] = {}
-        self.exit_code: int | None = None
+        self.exit_code: int | None = None  # None: the run was never ended
         for record in map(Record.FromString, payloads(file.read_bytes())):
             self._take(record)
 
@@ -45,12 +47,14 @@ class OfflineRun:
             self.summary |= values(record.summary.update)
         elif kind == "metric":
             self.axes[record.metric.name or record.metric.glob_name] = record.metric.step_metric
+        elif kind == "artifact":
+            self.artifact = record.artifact
         elif kind == "exit":
             self.exit_code = record.exit.exit_code
 
-    def file(self, reference: dict[str, Any]) -> Path:
+    def file(self, row: dict[str, Any], key: str) -> Path:
         """The media file that a row of the history refers to."""
-        return self.folder / "files" / reference["path"]
+        return self.folder / "files" / row[f"{key}.path"]
 
 
 def values(items: Iterable[Any]) -> dict[str, Any]:

@@ -38,7 +38,8 @@ addEventListener("load", async () => {{
   page.querySelectorAll("details").forEach(part => part.open = true)
   const images = [...page.images]
   images.forEach(image => image.loading = "eager")  // one that is far down would not be fetched
-  await Promise.allSettled(images.map(image => image.decode()))
+  const missing = images.filter(image => !image.complete)
+  await Promise.all(missing.map(image => new Promise(done => {{ image.onload = image.onerror = done }})))
   document.getElementById("seen").textContent = JSON.stringify({{
     dark: page.defaultView.matchMedia("(prefers-color-scheme: dark)").matches,
     width: root.clientWidth, content_width: root.scrollWidth, content_height: root.scrollHeight,

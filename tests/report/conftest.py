@@ -41,6 +41,8 @@ def _write_scores(folder: Path, n_per_class: int, scale: float, rng: np.random.G
     metrics: dict[str, Any] = {f"test/auroc_{name}": _auroc(labels, values) for name, values in terms.items()}
     metrics |= {"val/auroc_residual": 0.91234, "val/auroc_critic": 0.98765, "val/auroc_fused": 0.95432}
     metrics |= {"test/auroc": _auroc(labels, score), "test/threshold": threshold}
+    metrics |= {f"val/threshold_{name}": float(np.median(values)) for name, values in terms.items()}
+    metrics["val/threshold_fused"] = threshold
     metrics["test/average_precision"] = float(average_precision_score(labels, score))
     metrics["test/f1_max"] = float(np.max(2 * precision * recall / np.maximum(precision + recall, 1e-12)))
     metrics["test/precision"] = found / max(int(decision.sum()), 1)
@@ -57,7 +59,7 @@ def _write_scores(folder: Path, n_per_class: int, scale: float, rng: np.random.G
     return metrics
 
 
-def _write_examples(folder: Path, images_only: bool, rng: np.random.Generator) -> None:
+def _write_examples(folder: Path, images_only: bool, masks: bool, rng: np.random.Generator) -> None:
     kinds = ["normal"] * 3 + ["anomalous"] * 3 + ["missed"] * 2 + ["false alarm"]
     rows, columns = np.mgrid[-1:1:16j, -1:1:16j]
     rings = np.stack([np.exp(-(((np.hypot(rows, columns) - r) / 0.2) ** 2)) for r in rng.uniform(0.3, 0.8, len(kinds))])
@@ -67,6 +69,9 @@ def _write_examples(folder: Path, images_only: bool, rng: np.random.Generator) -
         noise = rng.normal(0, 0.2, images.shape)
         reconstructions = np.clip(images / 127.5 - 1 + noise, -1, 1).astype(np.float32)
         arrays |= {"reconstructions": reconstructions, "maps": np.abs(noise).astype(np.float32)}
+    if masks:
+        defects = (images[:, 0] > 200) & np.isin(kinds, ["anomalous", "missed"])[:, None, None] & (rows < 0)
+        arrays |= {"masks": defects, "has_mask": np.arange(len(kinds)) != 4}
     np.savez(folder / "examples.npz", **arrays)
 
 
@@ -101,14 +106,19 @@ def _write_settings(folder: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> Callable[..., Path]:
-    """make_run(n_per_class=20, scale=1.0, images_only=False, **changes to metrics.json) -> the folder."""
+    """make_run(n_per_class=20, scale=1.0, images_only=False, masks=False, **changes to metrics.json) -> the folder."""
 
-    def make(n_per_class: int = 20, scale: float = 1.0, images_only: bool = False, **changes: Any) -> Path:
+    def make(
+        n_per_class: int = 20, scale: float = 1.0, images_only: bool = False, masks: bool = False, **changes: Any
+    ) -> Path:
         rng = np.random.default_rng(0)
         folder = tmp_path / "outputs" / "digits" / "run"
         folder.mkdir(parents=True)
         metrics = _write_scores(folder, n_per_class, scale, rng)
-        _write_examples(folder, images_only, rng)
+        _write_examples(folder, images_only, masks, rng)
+        if masks:
+            metrics |= {"test/pixel_auroc": 0.87654, "test/pixel_average_precision": 0.34567}
+            metrics |= {"test/pixel_prevalence": 0.01234, "test/pixel_images": 1100}
         _write_training(folder, rng)
         metrics |= _write_settings(folder)
         metrics |= {"train/images_seen": 7680, "train/seconds": 61.5, "train/images_per_second": 124.9} | changes

@@ -74,3 +74,14 @@ def test_light_and_dark(written: Write, dark: bool) -> None:
     picture = imread(page.with_suffix(".png"))
     assert picture.shape[:2] == (300, PHONE)
     np.testing.assert_array_equal(picture[..., :3], 0 if dark else 1)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+def test_the_report(make_run: Callable[..., Path], width: int, dark: bool) -> None:
+    seen = look_at(write_report(make_run(masks=True)), width, dark)
+    assert seen.dark == dark
+    assert seen.errors == []
+    assert not seen.scrolls_sideways, f"{seen.content_width} px on a page of {width}"
+    assert seen.images > 30
+    assert seen.broken_images == []

@@ -26,7 +26,7 @@ def test_a_blob_comes_back_to_its_place(size: tuple[int, int], resize: str) -> N
     short = min(size)
     centre = (size[0] / 2 + 0.2 * short, size[1] / 2 - 0.25 * short)  # inside the crop
     blob = _blob(size, centre, 0.08 * short)
-    square = ImageFormat(SIDE, 1, resize)(Image.fromarray(np.rint(255 * blob).astype(np.uint8)))[0]
+    square = ImageFormat(SIDE, 1, resize, None)(Image.fromarray(np.rint(255 * blob).astype(np.uint8)))[0]
     back = to_original(square / 255, size, resize)
     assert back.shape == blob.shape
     y, x = np.mgrid[: size[1], : size[0]]
@@ -50,7 +50,7 @@ def test_there_is_no_opinion_outside_the_crop() -> None:
 @pytest.mark.parametrize("size", [(50, 20), (20, 50), (47, 13)])
 def test_the_padding_leaves_no_trace(size: tuple[int, int]) -> None:
     image = Image.new("L", size, 255)
-    padded = ImageFormat(16, 1, "pad")(image)[0] == 0
+    padded = ImageFormat(16, 1, "pad", None)(image)[0] == 0
     assert padded.any()
     np.testing.assert_array_equal(to_original(np.where(padded, 1e6, 1.0), size, "pad"), np.ones(size[::-1]))
 

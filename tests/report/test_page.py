@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from semigan_pl.report import write_report
 from semigan_pl.report.figures import result_charts
@@ -88,8 +89,12 @@ def test_the_numbers_are_those_of_the_run(make_run: RunFactory) -> None:
     for name in ("residual", "critic"):
         expected = [f"{metrics[f'{split}/auroc_{name}']:.3f}" for split in ("val", "test")]
         assert rows[name][:2] == expected
-    chosen = ["val/auroc_fused", "test/auroc_fused", "test/average_precision", "test/f1_max"]
+    chosen = ["val/auroc_fused", "test/auroc_fused", "test/average_precision", "test/f1", "test/f1_max"]
     assert rows["fused the score"] == [f"{metrics[key]:.3f}" for key in chosen]
+    scores = read_run(folder).scores
+    assert scores is not None
+    called = scores.terms["critic"] > metrics["val/threshold_critic"]
+    assert rows["critic"][3] == f"{f1_score(scores.labels, called):.3f}"
 
     decisions = {row[0]: row[1:] for row in page.tables["decisions"][1:]}
     for key in ("f1", "precision", "recall", "accuracy"):
@@ -197,6 +202,28 @@ def test_scores_of_any_size(make_run: RunFactory, scale: float) -> None:
     for chart in result_charts(run):
         assert render(chart.drawing, DARK, chart.height).startswith(b"\x89PNG")
     assert ("finds 0 of 60 anomalies" in verdict(run).sentences[1]) == (scale == 0)
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_what_was_measured_on_pixels(make_run: RunFactory) -> None:
+    page = _page(make_run(masks=True))
+    assert [row[1] for row in page.tables["pixels"]] == ["0.877", "0.346", "0.0123"]
+    assert "true masks of 1,100 test images" in page.text
+    alts = [alt.split(" of ")[0] for alt in page.attributes("alt") if ", the defect outlined" in alt]
+    assert alts == ["Input", "Difference"] * 4  # of 3 anomalies and 2 misses one has no mask
+    assert "A dark line with a light one around it" in page.text
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_a_run_from_before_pixels_and_thresholds_of_terms(make_run: RunFactory) -> None:
+    folder = make_run()
+    metrics = {key: value for key, value in _metrics(folder).items() if not key.startswith("val/threshold_")}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    page = _page(folder)
+    rows = {row[0]: row[1:] for row in page.tables["terms"][1:]}
+    assert (rows["fused the score"][3], rows["critic"][3]) == (f"{metrics['test/f1']:.3f}", "—")
+    assert "pixels" not in page.tables
+    assert "A dark line" not in page.text
 
 
 OPTIONAL = ["scores.csv", "metrics.csv", "data.json", "examples.npz", "figures", ".hydra"]

@@ -8,6 +8,8 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from matplotlib.image import imread
 from rich.console import Console
 
@@ -38,6 +40,7 @@ def test_the_terminal_table(make_run: RunFactory) -> None:
     assert ["critic", "0.988", f"{metrics['test/auroc_critic']:.3f}"] in lines
     assert ["F1", "at", "the", "threshold", f"{metrics['test/f1']:.3f}"] in lines
     assert ["AUROC,", "unseen", "kinds", f"{metrics['test/auroc_unseen']:.3f}"] in lines
+    assert "pixels" not in printed
     assert printed.rstrip().endswith(f"Report: {folder / 'report.html'}")
 
 
@@ -46,6 +49,13 @@ def test_the_terminal_table_without_known_anomalies(make_run: RunFactory) -> Non
     lines = [line.split() for line in _printed(folder, width=60).splitlines()]
     assert ["fused", "←", "the", "score", "—", f"{read_run(folder).metrics['test/auroc']:.3f}"] in lines
     assert ["AUROC,", "known", "kinds", "—"] in lines
+
+
+def test_the_terminal_table_of_a_run_with_masks(make_run: RunFactory) -> None:
+    lines = [line.split() for line in _printed(make_run(masks=True)).splitlines()]
+    assert ["AUROC", "of", "pixels", "0.877"] in lines
+    assert ["average", "precision", "of", "pixels", "0.346"] in lines
+    assert ["share", "of", "defective", "pixels", "0.012"] in lines
 
 
 def test_the_interval_is_that_of_hanley_and_mcneil() -> None:
@@ -109,14 +119,60 @@ def test_running_median_passes_over_a_spike() -> None:
 
 def test_pixels_stay_pixels() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
-    enlarged = np.rint(imread(io.BytesIO(pictures.png(pixels)))[..., :3] * 255).astype(np.uint8)
-    np.testing.assert_array_equal(enlarged, pixels.repeat(20, axis=0).repeat(20, axis=1))
+    enlarged = pictures.sized(pixels)
+    np.testing.assert_array_equal(enlarged, pixels.repeat(48, axis=0).repeat(48, axis=1))
+    written = imread(io.BytesIO(pictures.png(enlarged)))[..., :3]
+    np.testing.assert_array_equal(np.rint(written * 255), enlarged)
 
 
 def test_a_huge_image_is_averaged() -> None:
     small = np.random.default_rng(0).integers(0, 256, (256, 300, 3), dtype=np.uint8)
-    shrunk = imread(io.BytesIO(pictures.png(small.repeat(4, axis=0).repeat(4, axis=1))))[..., :3]
-    np.testing.assert_allclose(shrunk, small / 255, atol=1e-6)
+    np.testing.assert_array_equal(pictures.sized(small.repeat(4, axis=0).repeat(4, axis=1)), small)
+
+
+def test_the_outline_is_thin_and_covers_no_pixel_of_the_defect() -> None:
+    """24 px enlarged tenfold: strokes of 2 px about the square, black inside and white outside."""
+    grey = np.full((24, 24, 3), 128, dtype=np.uint8)
+    defect = np.zeros((24, 24), dtype=bool)
+    defect[5:9, 10:12] = True
+    drawn = pictures.sized(grey, defect)[..., 0]
+    assert drawn.shape == (240, 240)
+    expected = np.full((240, 240), 128)
+    expected[46:94, 96:124] = 255
+    expected[48:92, 98:122] = 0
+    expected[50:90, 100:120] = 128
+    np.testing.assert_array_equal(drawn, expected)
+
+
+def test_a_defect_at_the_border_or_of_a_huge_image_is_outlined() -> None:
+    defect = np.zeros((1024, 1024), dtype=bool)
+    defect[0, :] = True  # as thin as can be, and kept when the image is shrunk
+    drawn = pictures.sized(np.full((1024, 1024, 3), 128, dtype=np.uint8), defect)[:, 0, 0]
+    assert drawn[:10].tolist() == [128] + [0] * 2 + [255] * 2 + [128] * 5
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 4), st.integers(0, 2**32 - 1))
+def test_widening_by_hand(width: int, seed: int) -> None:
+    inside = np.random.default_rng(seed).random((7, 9)) < 0.1
+    near = np.zeros_like(inside)
+    for y, x in zip(*np.nonzero(inside), strict=True):
+        near[max(0, y - width) : y + width + 1, max(0, x - width) : x + width + 1] = True
+    np.testing.assert_array_equal(pictures.widened(inside, width), near)
+
+
+def test_only_known_defects_are_outlined() -> None:
+    images, masks = np.zeros((3, 1, 8, 8), np.uint8), np.zeros((3, 8, 8), bool)
+    masks[1:, 2:4, 2:4] = True
+    parts = (np.arange(3), np.array(["missed"] * 3), images, images.astype(np.float32), images.astype(np.float32))
+    examples = Examples(*parts, masks, np.array([True, True, False]))
+    strokes = [
+        {name: bool((tile == 255).any()) for name, tile in pictures.drawn_tiles(examples, row, 1.0).items()}
+        for row in range(3)
+    ]
+    nothing = {"input": False, "reconstruction": False, "difference": False}
+    assert strokes == [nothing, {"input": True, "reconstruction": False, "difference": True}, nothing]
+    assert Examples(*parts).defect(1) is None
 
 
 def test_tiles_show_the_values() -> None:
