@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 
 import semigan_pl
 from semigan_pl import load_detector
-from semigan_pl.detector import Detector
+from semigan_pl.detector import AnyImage, Detector
 from tests.commands import Run, scores
 
 
@@ -61,7 +61,7 @@ def test_files_and_pixels_of_every_kind(detector: Detector, tmp_path: Path) -> N
     Image.fromarray(grey).save(tmp_path / "grey.png")
     Image.fromarray(colour).save(tmp_path / "colour.bmp")
     opaque = np.dstack([colour, np.full(grey.shape, 255, np.uint8)])
-    given = [
+    given: list[AnyImage] = [
         grey,
         grey[..., None],
         colour,

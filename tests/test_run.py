@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import re
 import subprocess
 import sys
 import time
@@ -11,12 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
+from hydra.utils import instantiate
+from PIL import Image
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
+from semigan_pl import load_detector
 from semigan_pl.command_line import quoted
 from semigan_pl.tasks.settle import renamed
 from tests.commands import ROOT, SMALL, Run, call, scores
+from tests.conftest import compose_config
 
 
 def test_a_run_leaves_what_it_promises(finished: tuple[Path, Run]) -> None:
@@ -177,6 +184,75 @@ def test_multirun_gives_every_job_its_own_folder(tmp_path: Path) -> None:
     assert all("model.gamma=" in folder.name for folder in folders)
 
 
+def test_pixels_are_measured_against_the_true_masks(tmp_path: Path) -> None:
+    """The numbers of metrics.json, made again with scikit-learn from the detector's maps and the data set's masks."""
+    size = ["data.image_size=32", "data.train_images=60", "data.train_anomalies=30", "data.test_images=40"]
+    typed = ["data=surface", *size, "data.known_anomalies=10", "data.defect_share=0.02", "max_images=320"]
+    result = call(tmp_path, *SMALL, *typed, "run=pixels")
+    assert result.returncode == 0, result.stderr
+    folder = tmp_path / "pixels"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    source = instantiate(compose_config(*typed).data.source, _convert_="all")
+    positions = scores(folder)["index"].astype(int)
+    found = load_detector(folder / "checkpoints" / "last.ckpt").predict([source.read(p) for p in positions])
+    truth = np.stack([np.asarray(source.mask(p)) > 127 for p in positions]).ravel()
+    maps = np.stack([one.anomaly_map for one in found if one.anomaly_map is not None]).ravel()
+    assert metrics["test/pixel_auroc"] == pytest.approx(roc_auc_score(truth, maps), abs=1e-9)
+    assert metrics["test/pixel_average_precision"] == pytest.approx(average_precision_score(truth, maps), abs=1e-9)
+    assert metrics["test/pixel_prevalence"] == pytest.approx(truth.mean())
+    assert metrics["test/pixel_images"] == 40
+
+
+def photos(folder: Path) -> None:
+    """Photographs in the layout of data=folder, one of them broken."""
+    rng = np.random.default_rng(0)
+    for kind, count in (("normal", 40), ("anomalous", 16)):
+        (folder / kind).mkdir(parents=True)
+        for number in range(count):
+            Image.fromarray(rng.integers(0, 255, (20, 24), dtype=np.uint8)).save(folder / kind / f"{number}.png")
+    (folder / "normal" / "7.png").write_bytes(b"no image")
+
+
+def test_a_broken_image_is_named_before_training(tmp_path: Path) -> None:
+    photos(tmp_path / "photos")
+    typed = [*SMALL, "data=folder", "data.root=photos", "data.image_size=16", "max_images=64", "run=here"]
+    result = call(tmp_path, *typed)
+    assert result.returncode != 0
+    (line,) = result.stderr.strip().splitlines()
+    assert re.match(r"error: 1 of \d+ images of folder cannot be read: repair or remove photos/normal/7\.png", line)
+    assert not (tmp_path / "here").exists()
+    result = call(tmp_path, *typed, "data.skip_broken=true")
+    assert result.returncode == 0, result.stderr
+    notes = json.loads((tmp_path / "here" / "data.json").read_text())["notes"]
+    assert any("photos/normal/7.png" in note for note in notes)
+
+
+def test_the_networks_of_a_checkpoint_are_not_exchanged(finished: tuple[Path, Run]) -> None:
+    checkpoint = f"checkpoint={finished[0]}/checkpoints/last.ckpt"
+    result = call(finished[0].parent, checkpoint, "network_sizes.small.width=16", "run=wide")
+    assert result.returncode != 0
+    assert "holds other networks than this model" in result.stderr
+
+
+def test_a_full_disk_leaves_the_last_whole_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call(tmp_path, *SMALL, "run=here", "max_images=64").returncode == 0
+    last = tmp_path / "here" / "checkpoints" / "last.ckpt"
+    before = last.read_bytes()
+
+    def full(self: pl.Trainer, path: Path) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pl.Trainer, "save_checkpoint", full)
+    result = call(tmp_path, "run=here", "checkpoint=last", "max_images=128")
+    assert result.returncode != 0
+    assert f"no space left on the device while writing {last.relative_to(tmp_path)}" in result.stderr.replace(
+        f"{tmp_path}/", ""
+    )
+    assert last.read_bytes() == before
+    assert [path.name for path in last.parent.iterdir()] == ["last.ckpt"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -185,6 +261,15 @@ def test_multirun_gives_every_job_its_own_folder(tmp_path: Path) -> None:
         (["data.contamination=1.5"], ["contamination"]),
         (["data.normal_classes=[eleven]"], ["eleven"]),
         (["checkpoint=nowhere.ckpt"], ["nowhere.ckpt", "checkpoint"]),
+        (["checkpoint=damaged.ckpt"], ["damaged.ckpt is damaged or no checkpoint of this project"]),
+        (["data.known_anomalies=5000"], ["data.known_anomalies=5000 needs 5000 known anomalies", "lower it"]),
+        (["data=folder", "data.root=empty"], ["data.root=empty holds no normal images"]),
+        (["data=mvtec", "data.root=empty"], ["data.root=empty"]),
+        (["data=magnetic_tile", "data.root=empty"], ["data.root=empty"]),
+        (["data=manifest"], ["data.manifest is not set"]),
+        (["data=ir_mnist", "model=anogan"], ["data.root is not set"]),
+        (["data.known_list=nowhere.csv"], ["data.known_list=nowhere.csv is not a file"]),
+        (["data.mean_grey=300"], ["data.mean_grey=300"]),
         (["data=mnist"], ["data.root"]),
         (["data.image_size=28"], ["data.image_size=28"]),
         (["model.decision.score=magic"], ["magic"]),
@@ -193,6 +278,8 @@ def test_multirun_gives_every_job_its_own_folder(tmp_path: Path) -> None:
     ids=lambda value: value[0] if isinstance(value, list) else None,
 )
 def test_bad_input_gets_one_sentence(arguments: list[str], words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "damaged.ckpt").write_bytes(b"no checkpoint")
+    (tmp_path / "empty").mkdir()
     result = call(tmp_path, "max_images=128", *arguments)
     assert result.returncode != 0
     assert "Traceback" not in result.stderr

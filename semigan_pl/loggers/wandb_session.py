@@ -58,7 +58,8 @@ def start(folder: Path, mode: str | None, connect_timeout: float, upload_timeout
             wandb.setup(settings=wandb.Settings(**silent))
     if mode != "online":
         run = wandb.init(mode=mode, settings=wandb.Settings(**silent), **options)  # type: ignore[arg-type]
-    write_bytes(id_file, run.id.encode())
+    if mode != "disabled":
+        write_bytes(id_file, run.id.encode())
     return run
 
 

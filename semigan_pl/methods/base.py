@@ -76,7 +76,7 @@ class AnomalyModule(LightningModule, ABC):
             return time.perf_counter() - start
 
     def calibrate(self, validation: ScoreTable, map_scale: float | None = None) -> None:
-        """Fixes fusion and thresholds on validation scores (known anomalies have label 1), and keeps the map's scale."""
+        """Fixes fusion and thresholds on validation scores (known anomalies: label 1), and keeps the maps' scale."""
         own = {name: values for name, values in validation.terms.items() if name != "fused"}
         self.calibration = self.decision.calibrate(own, validation.labels)._replace(map_scale=map_scale)
 

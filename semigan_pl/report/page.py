@@ -84,6 +84,7 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "samples": _samples(run),
         "splits": splits,
         "classes": classes,
+        "totals": [sum(column) for column in zip(*(row.counts for row in classes), strict=True)],
         "command": command(run.overrides),
     }
 

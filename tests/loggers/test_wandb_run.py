@@ -149,7 +149,7 @@ def test_disabled_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[s
     wandb_run = logger(tmp_path / "run", mode="disabled")
     wandb_run.log_metrics({"train/a": 1.0}, step=64)
     wandb_run.close()
-    assert not list((tmp_path / "run").rglob("*.wandb"))
+    assert not list((tmp_path / "run").rglob("*"))
     assert capsys.readouterr().out == ""
 
 

@@ -109,6 +109,7 @@ def test_the_numbers_are_those_of_the_run(make_run: RunFactory) -> None:
     classes = {row[0]: row[1:] for row in page.tables["classes"][1:]}
     assert classes["seven"] == ["anomaly", "19", "·", "19", "19", f"{metrics['test/auroc_class/seven']:.3f}"]
     assert classes["one"][:3] == ["known anomaly", "13", "45"]
+    assert classes["all"] == ["", "58", "45", "58", "58", ""]
 
 
 def test_the_page_stands_alone(make_run: RunFactory) -> None:
