@@ -1,6 +1,7 @@
 """What a person would confirm: the truly anomalous rows among the first share of an audit.
 
-python experiments/first_look/confirm.py audit.csv 0.05 > confirmed.csv     (the benchmark's own class stands for the person)
+python experiments/first_look/confirm.py audit.csv 0.05 > confirmed.csv
+The benchmark's own class stands for the person.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""The magnetic tiles as a csv for data=manifest: python experiments/first_look/tiles_as_csv.py MAGNETIC_TILE > tiles.csv"""
+"""The magnetic tiles as a csv for data=manifest: python tiles_as_csv.py MAGNETIC_TILE > tiles.csv"""
 
 import sys
 from pathlib import Path

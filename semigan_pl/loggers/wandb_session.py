@@ -40,8 +40,7 @@ def start(folder: Path, mode: str | None, connect_timeout: float, upload_timeout
     folder.mkdir(parents=True, exist_ok=True)  # else W&B writes into a temporary folder
     silent: dict[str, Any] = {"silent": True, "console": "off"}
     settings = wandb.setup(settings=wandb.Settings(**silent)).settings
-    if "finish_timeout" in wandb.Settings.__annotations__:  # since W&B 0.27: before, a lost server is waited for
-        silent |= {"finish_timeout": upload_timeout, "finish_timeout_raises": True}
+    silent |= {"finish_timeout": upload_timeout, "finish_timeout_raises": True}
     id_file = folder / "wandb" / "run_id"
     continued = id_file.is_file()
     options |= {"dir": str(folder), "id": id_file.read_text().strip() if continued else secrets.token_hex(4)}
