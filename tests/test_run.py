@@ -20,7 +20,6 @@ from PIL import Image
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from semigan_pl import load_detector
-from semigan_pl.command_line import quoted
 from semigan_pl.tasks.settle import renamed
 from tests.commands import ROOT, SMALL, Run, call, scores
 from tests.conftest import compose_config
@@ -286,11 +285,3 @@ def test_bad_input_gets_one_sentence(arguments: list[str], words: list[str], tmp
     message = next(line for line in result.stderr.splitlines() if line.startswith("error:"))
     for word in words:
         assert word in message
-
-
-def test_paths_of_a_multirun_need_no_quotes_of_ones_own() -> None:
-    path = "multirun/a/data.known_classes=[1],model.gamma=0.5/checkpoints/last.ckpt"
-    assert quoted(f"checkpoint={path}") == f'checkpoint="{path}"'
-    assert quoted(f'checkpoint="{path}"') == f'checkpoint="{path}"'
-    assert quoted("checkpoint=last") == "checkpoint=last"
-    assert quoted("model.gamma=1,0.5") == "model.gamma=1,0.5"

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from semigan_pl.atomic import write_bytes
 from semigan_pl.report import overlays
 from semigan_pl.report.charts import LARGEST, histogram_edges
+from semigan_pl.report.html import address, write_page
 from semigan_pl.report.style import DARK, LIGHT, Drawing, Theme, render
 
 LARGEST_TILE = 256  # px: a page of a hundred cards stays a few MB
@@ -84,16 +82,7 @@ class Shown(NamedTuple):
 
 def write_gallery(path: Path, gallery: Gallery) -> Path:
     """Writes the page, whole or not at all; returns its path."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,  # names and paths come from other people's folders
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    page = environment.get_template("gallery.html.jinja").render(_content(gallery))
-    write_bytes(path, page.encode(errors="backslashreplace"))  # a file's name need not be valid Unicode
-    return path
+    return write_page(path, "gallery.html.jinja", _content(gallery))
 
 
 def histogram(scores: NDArray[Any], threshold: float | None) -> Drawing:
@@ -147,7 +136,7 @@ def _chart(gallery: Gallery) -> dict[str, str] | None:
     if gallery.scores is None or not np.isfinite(gallery.scores).any():
         return None
     drawing = histogram(gallery.scores, gallery.threshold)
-    light, dark = (_address("png", render(drawing, theme, *CHART_SIZE)) for theme in (LIGHT, DARK))
+    light, dark = (address(render(drawing, theme, *CHART_SIZE)) for theme in (LIGHT, DARK))
     words = "no threshold" if gallery.threshold is None else f"the threshold at {gallery.threshold:.4g}"
     return {"light": light, "dark": dark, "alt": f"Histogram of {len(gallery.scores):,} scores, with {words}."}
 
@@ -174,10 +163,6 @@ def _tile(pixels: NDArray[np.uint8], is_small: bool) -> str:
     buffer = io.BytesIO()
     if is_small:
         Image.fromarray(pixels).save(buffer, "png")
-        return _address("png", buffer.getvalue())
+        return address(buffer.getvalue())
     Image.fromarray(overlays.within(pixels, LARGEST_TILE)).save(buffer, "jpeg", quality=85)
-    return _address("jpeg", buffer.getvalue())
-
-
-def _address(kind: str, content: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    return address(buffer.getvalue(), "jpeg")

@@ -1,19 +1,18 @@
 """The page of a run: figures, words and tables in one HTML file that needs nothing else."""
 
-import base64
 import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
 import numpy as np
 
 from semigan_pl.atomic import write_bytes
 from semigan_pl.report import pictures
 from semigan_pl.report.figures import Chart, curve_charts, result_charts
+from semigan_pl.report.html import address, write_page
 from semigan_pl.report.run_files import Examples, RunFiles, read_run
 from semigan_pl.report.style import DARK, LIGHT, render
-from semigan_pl.report.tables import class_table, confusion, number, pixels, score_terms
+from semigan_pl.report.tables import class_table, confusion, pixels, score_terms
 from semigan_pl.report.verdict import verdict
 
 MOST_EXAMPLES, MOST_SAMPLES = 8, 6
@@ -46,17 +45,7 @@ def write_report(run_folder: Path, metrics: dict[str, Any] | None = None) -> Pat
     Raises FileNotFoundError if the folder holds no finished run.
     """
     run = read_run(Path(run_folder), metrics)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,  # class names, paths and options come from other people's folders
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["number"] = number
-    page = run.folder / "report.html"
-    write_bytes(page, environment.get_template("page.html.jinja").render(_content(run)).encode())
-    return page
+    return write_page(run.folder / "report.html", "page.html.jinja", _content(run))
 
 
 def command(overrides: list[str]) -> str:
@@ -93,7 +82,7 @@ def _drawn(run: RunFiles, chart: Chart) -> ChartImage:
     """Draws a chart twice: the light one is also kept as a file, the dark one lives in the page only."""
     light, dark = (render(chart.drawing, theme, chart.height) for theme in (LIGHT, DARK))
     write_bytes(run.folder / "figures" / f"{chart.name}.png", light)
-    return ChartImage(_address(light), _address(dark), chart.alt, chart.caption)
+    return ChartImage(address(light), address(dark), chart.alt, chart.caption)
 
 
 def _example_blocks(run: RunFiles, examples: Examples) -> dict[str, list[Card]]:
@@ -110,7 +99,7 @@ def _example_blocks(run: RunFiles, examples: Examples) -> dict[str, list[Card]]:
 
 def _card(run: RunFiles, examples: Examples, row: int, scale: float) -> Card:
     shown = pictures.drawn_tiles(examples, row, scale)
-    tiles = {name: _address(pictures.png(pixels)) for name, pixels in shown.items()}
+    tiles = {name: address(pictures.png(pixels)) for name, pixels in shown.items()}
     scores, is_outlined = run.scores, examples.defect(row) is not None
     if scores is None or examples.indices[row] not in scores.indices:
         return Card(tiles, "", "", None, is_outlined)
@@ -123,13 +112,9 @@ def _samples(run: RunFiles) -> dict[str, str]:
     if not run.samples:
         return {}
     places = np.unique(np.linspace(0, len(run.samples) - 1, MOST_SAMPLES).round().astype(int))
-    return {_images_seen(run.samples[place]): _address(run.samples[place].read_bytes()) for place in places}
+    return {_images_seen(run.samples[place]): address(run.samples[place].read_bytes()) for place in places}
 
 
 def _images_seen(sample: Path) -> str:
     digits = sample.stem.removeprefix("samples_")
     return f"{int(digits):,}" if digits.isdecimal() else digits
-
-
-def _address(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
