@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-import warnings
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from semigan_pl.tasks.audit import audit
 from semigan_pl.tasks.check import check
 from semigan_pl.tasks.fit import fit
 from semigan_pl.tasks.predict import predict
+from semigan_pl.tasks.quiet import quieten
 from semigan_pl.tasks.report import report
 
 in_one_sentence = False  # whether bad input ends in a sentence instead of a traceback: `cli` decides
@@ -42,13 +41,6 @@ def main(config: DictConfig) -> float | None:
         elif in_one_sentence:
             sys.exit(message)
         raise
-
-
-def quieten() -> None:
-    """Silences what Lightning says to people who did not choose a progress bar, a sampler and a logger themselves."""
-    for name in ("pytorch_lightning", "lightning.fabric", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
 
 
 def cli() -> None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
-RUNS = ("tiles_semigan", "tiles_anogan", "screw_semigan", "screw_anogan", "manifest")
+from semigan_pl.atomic import write_bytes
+from semigan_pl.report.style import LIGHT, Theme, render
+
+RUNS = ("tiles_semigan", "screw_semigan", "screw_anogan", "manifest")
 COLUMNS = ("test/auroc", "test/auroc_discrimination", "test/auroc_critic", "test/f1", "test/pixel_auroc")
 MORE_COLUMNS = ("test/pixel_average_precision", "test/pixel_prevalence", "train/images_per_second")
 TERMS = ("fused", "critic", "discrimination", "residual", "anogan")
@@ -35,13 +40,13 @@ def photographs(folder: Path) -> list[list[str]]:
     return rows
 
 
-def found(path: Path, term: str) -> list[float]:
-    """Share of the hidden anomalies among the first SHARES of an audit, ranked by a term."""
+def found(path: Path, term: str, shares: Iterable[float] = SHARES) -> list[float]:
+    """Share of the hidden anomalies among the first images of an audit, ranked by a term."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     hidden = np.array([row["class"] != "8" for row in rows])
     order = np.argsort([-float(row[term]) for row in rows], kind="stable")
-    return [float(hidden[order][: round(share * len(rows))].sum() / hidden.sum()) for share in SHARES]
+    return [float(hidden[order][: round(share * len(rows))].sum() / hidden.sum()) for share in shares]
 
 
 def audits(folder: Path) -> list[list[str]]:
@@ -59,6 +64,26 @@ def audits(folder: Path) -> list[list[str]]:
     return rows
 
 
+def audit_curve(folder: Path) -> None:
+    """How much of the pool one must look through to find how many of the hidden anomalies; mean over the seeds."""
+    paths = sorted(folder.glob("audit_*/audit.csv"))
+
+    def draw(figure: Figure, theme: Theme) -> None:
+        axes = figure.subplots()
+        shares = np.linspace(0, 0.5, 101)
+        axes.plot(shares, np.minimum(1, shares / 0.1), color=theme.muted, linewidth=0.8, label="the best possible")
+        for term, style in zip(TERMS, ("-", "--", "-.", ":", (0, (5, 1, 1, 1))), strict=True):
+            curve = np.mean([found(path, term, shares) for path in paths], axis=0)
+            axes.plot(shares, curve, linestyle=style, linewidth=2.2 if term == "fused" else 1.3, label=term)
+        axes.plot(shares, shares, color=theme.muted, linewidth=0.8, linestyle=":", label="by chance")
+        axes.set(
+            xlabel="looked through, share of the pool", ylabel="found, share of the hidden anomalies", ylim=(0, 1.02)
+        )
+        axes.legend(loc="lower right")
+
+    write_bytes(HERE / "audit.png", render(draw, LIGHT))
+
+
 def markdown(rows: list[list[str]]) -> str:
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
@@ -71,6 +96,7 @@ def main() -> None:
         print(f"{markdown(rows)}\n")
         with (HERE / f"{name}.csv").open("w", newline="") as file:
             csv.writer(file).writerows(rows)
+    audit_curve(folder)
     for name in ("mnist_0", "mnist_confirmed"):
         metrics = numbers(folder / name)
         print(name, {key: round(metrics[f"test/{key}"], 3) for key in ("auroc", "auroc_anogan", "auroc_critic")})

@@ -24,7 +24,6 @@ audits() { # how many of the hidden anomalies an audit puts in front; MNIST 8, 1
 
 photographs() {
     "$python" run.py data=magnetic_tile data.root="$tiles" "${small[@]}" run=$out/tiles_semigan
-    "$python" run.py data=magnetic_tile data.root="$tiles" "${small[@]}" model=anogan data.known_anomalies=0 run=$out/tiles_anogan
     "$python" run.py "${screw[@]}" "${small[@]}" model=anogan data.known_anomalies=0 run=$out/screw_anogan
     "$python" run.py "${screw[@]}" "${small[@]}" data.split_defects=true run=$out/screw_semigan
     # the same tiles as a user with an odd layout has them

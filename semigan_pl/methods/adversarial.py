@@ -105,6 +105,13 @@ class AdversarialModule(AnomalyModule):
         self.images_seen += int((batch.labels == 0).sum()) * self.trainer.world_size
         self._log(terms)
 
+    def on_train_end(self) -> None:
+        """Running statistics differ between processes, each of its own batches: from now on the first one's count."""
+        if self.trainer.world_size > 1:
+            for value in self.state_dict().values():
+                if isinstance(value, Tensor):
+                    torch.distributed.broadcast(value, src=0)
+
     def discriminator_terms(self, batch: Batch) -> dict[str, Tensor]:
         """L_D term by term: named scalars whose sum the discriminator minimises."""
         real, known = batch.unlabelled, batch.known_anomalies if self.gamma < 1 else None
@@ -126,7 +133,11 @@ class AdversarialModule(AnomalyModule):
     def sample_latents(self, n: int) -> Tensor:
         """The next `n` latents of this process: its slice of the noise of the global batch."""
         everyone = self.generator.sample_latents(n * self.trainer.world_size, self.noise)  # type: ignore[operator]
-        return everyone[self.trainer.global_rank :: self.trainer.world_size].to(self.device)
+        return self._own(everyone).to(self.device)
+
+    def _own(self, everyone: Tensor) -> Tensor:
+        """This process's share of rows that are drawn alike on every process, in the order of the global batch."""
+        return everyone.chunk(self.trainer.world_size)[self.trainer.global_rank]
 
     def noise_at(self, images_seen: int) -> torch.Generator:
         """The random numbers of one training step, a function of (seed, images_seen): resuming needs no RNG state."""
@@ -135,7 +146,8 @@ class AdversarialModule(AnomalyModule):
 
     def _penalty_points(self, real: Tensor, fake: Tensor, known: Tensor | None) -> Tensor:
         """Points between x_r and x_q ~ p_N: x_q is G(z) with probability gamma, else a known anomaly."""
-        draws = torch.rand(2, len(real), generator=self.noise).to(real)
+        draws = torch.rand(len(real) * self.trainer.world_size, 2, generator=self.noise)
+        draws = self._own(draws).T.to(real)
         if known is not None:
             looped = known[torch.arange(len(real), device=real.device) % len(known)]
             fake = torch.where((draws[0] < self.gamma).view(-1, 1, 1, 1), fake, looped)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
@@ -19,44 +20,85 @@ from semigan_pl.callbacks.checkpoint import save_last
 from semigan_pl.callbacks.run_record import RunRecord
 from semigan_pl.callbacks.score_writer import ScoreWriter
 from semigan_pl.callbacks.timing import Timing
+from semigan_pl.data.datamodule import AnomalyDataModule
+from semigan_pl.methods.base import AnomalyModule
 from semigan_pl.report.page import write_report
 from semigan_pl.report.summary import print_summary
 from semigan_pl.settings import check_weights, checkpoint_path, read_checkpoint
 from semigan_pl.tasks.facts import measured, run_facts
+from semigan_pl.tasks.processes import is_first, processes_to_start, run_in_processes, settle_devices
+from semigan_pl.tasks.quiet import quieten
 from semigan_pl.tasks.settle import settle
+
+
+class Parts(NamedTuple):
+    """What a run is made of."""
+
+    data: AnomalyDataModule
+    model: AnomalyModule
+    trainer: pl.Trainer
+    scores: ScoreWriter
+    timing: Timing
 
 
 def fit(config: DictConfig) -> float | None:
     """Trains, calibrates, tests and reports; returns the objective. Leaves the files described in the README."""
     config, typed = settle(config)
+    settle_devices(config)
     folder = Path(config.run)
-    checkpoint = checkpoint_path(config)
+    parts = build(config)
+    parts.data.prepare_data()
+    if is_first():  # all that was typed makes sense: only now an earlier run in this folder is touched
+        (folder / "metrics.json").unlink(missing_ok=True)  # marks a finished run, which this one is not yet
+        for name, content in (("config", config), ("overrides", OmegaConf.create(typed))):
+            with replacing(folder / ".hydra" / f"{name}.yaml") as partial:
+                OmegaConf.save(content, partial)
+        Console().print(announcement(parts.data), soft_wrap=True)
+    with continuable(folder):
+        if n := processes_to_start(config):
+            run_in_processes(train_alone, plain(config), n)
+        else:
+            train(config, parts)
+    if not is_first():
+        return None
+    print_summary(folder, Console())
+    objective: float | None = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["objective"]
+    return objective
+
+
+def train_alone(config: dict[str, Any]) -> None:
+    """The training of one of several processes, from the settled config alone."""
+    quieten()
+    settled = OmegaConf.create(config)
+    assert isinstance(settled, DictConfig)
+    train(settled, build(settled))
+
+
+def build(config: DictConfig) -> Parts:
+    """Everything that a run needs; raises where something typed makes no sense."""
     pl.seed_everything(config.seed, verbose=False)
     data = instantiate(config.data.module, _convert_="all")
     model = instantiate(config.model, _convert_="all")
     trainer, scores, timing = make_trainer(config)
     check_objective(config.objective, model)
-    facts = run_facts(config, model)
-    if checkpoint is not None:
+    if (checkpoint := checkpoint_path(config)) is not None:
         check_continuable(checkpoint, model, data)
-    data.prepare_data()
+    return Parts(data, model, trainer, scores, timing)
 
-    # all that was typed makes sense: only now an earlier run in this folder is touched
-    marker = folder / "metrics.json"  # of a finished run, which this one is not yet
-    marker.unlink(missing_ok=True)
-    for name, content in (("config", config), ("overrides", OmegaConf.create(typed))):
-        with replacing(folder / ".hydra" / f"{name}.yaml") as partial:
-            OmegaConf.save(content, partial)
-    Console().print(announcement(data), soft_wrap=True)
-    with closed(trainer), continuable(folder):
+
+def train(config: DictConfig, parts: Parts) -> None:
+    """Training, calibration, test, and the files of the run; metrics.json comes last."""
+    data, model, trainer, scores, timing = parts
+    folder, facts = Path(config.run), run_facts(config, model)
+    with closed(trainer):
         for logger in trainer.loggers:
             logger.log_hyperparams(plain(config))
-        trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
+        trainer.fit(model, datamodule=data, ckpt_path=checkpoint_path(config))
         trainer.validate(model, datamodule=data, verbose=False)
         save_last(trainer)  # now with calibration
         trainer.test(model, datamodule=data, verbose=False)
         if not trainer.is_global_zero:
-            return None
+            return
         write_json(folder / "data.json", data.summary())
         metrics = scores.metrics | measured(model, timing, len(data.splits.test)) | facts
         metrics["objective"] = metrics[config.objective]
@@ -64,10 +106,7 @@ def fit(config: DictConfig) -> float | None:
         for logger in trainer.loggers:
             if hasattr(logger, "log_run"):
                 logger.log_run(folder, metrics)
-        write_json(marker, metrics)
-    print_summary(folder, Console())
-    objective: float | None = metrics["objective"]
-    return objective
+        write_json(folder / "metrics.json", metrics)
 
 
 def make_trainer(config: DictConfig) -> tuple[pl.Trainer, ScoreWriter, Timing]:

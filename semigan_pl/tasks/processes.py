@@ -1,0 +1,117 @@
+"""Many processes on one machine: each gets the settled config and its rank, and reads no command line again.
+
+(Lightning's own launcher for Hydra starts the children with the same words, so that a child of a multirun would start
+the whole multirun. With the variables that torchrun sets, Lightning takes a process for one that was launched already.)
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, ListConfig, open_dict
+from pytorch_lightning.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from pytorch_lightning.utilities import rank_zero_only
+from torch.multiprocessing.spawn import ProcessException, start_processes
+
+from semigan_pl.command_line import BAD_INPUT, sentence
+
+STRATEGY = "ddp_find_unused_parameters_true"  # each step moves one player: the other's parameters are not used
+Work = Callable[[dict[str, Any]], None]
+
+
+def settle_devices(config: DictConfig) -> None:
+    """Puts numbers in the place of `devices: auto`: all GPUs of this machine, without one two processes on the CPU.
+
+    Raises ValueError where the machine has fewer.
+    """
+    trainer = config.trainer
+    if trainer.get("strategy", "auto") == "auto" and trainer.devices in (1, "1"):
+        return
+    n_gpus = torch.cuda.device_count() if trainer.accelerator != "cpu" and torch.cuda.is_available() else 0
+    trainer.accelerator = "gpu" if n_gpus else "cpu"
+    if trainer.devices == "auto":
+        trainer.devices = n_gpus or 2
+    there, unit = (n_gpus, "GPUs") if n_gpus else (os.cpu_count() or 1, "processor cores")
+    n = _count(trainer.devices)
+    if n > max(there, 2):  # two processes are a fair trial on any machine
+        raise ValueError(f"trainer.devices={trainer.devices} asks for {n} processes, but there are {there} {unit}")
+    with open_dict(trainer):
+        if n > 1 and trainer.get("strategy", "auto") == "auto":
+            trainer.strategy = STRATEGY
+
+
+def already_launched() -> bool:
+    """Whether torchrun or SLURM has started this process as one of several."""
+    return TorchElasticEnvironment.detect() or SLURMEnvironment.detect()
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes and prints."""
+    return not getattr(rank_zero_only, "rank", 0)
+
+
+def processes_to_start(config: DictConfig) -> int:
+    """How many processes the run needs beside this one; 0: it runs in this process."""
+    n = _count(config.trainer.devices)
+    return 0 if n == 1 or already_launched() else n
+
+
+def _count(devices: Any) -> int:
+    """Processes on this machine: `trainer.devices` is a number, or a list of GPUs."""
+    if isinstance(devices, (int, str)) and str(devices).isdecimal() and int(devices) > 0:
+        return int(devices)
+    if isinstance(devices, ListConfig) and len(devices):
+        return len(devices)
+    raise ValueError(f"trainer.devices={devices} must be a number of processes, 1 or more, a list of GPUs, or auto")
+
+
+def run_in_processes(work: Work, config: dict[str, Any], n: int) -> None:
+    """Calls `work(config)` in `n` processes, which find each other; returns when all have ended.
+
+    Raises ValueError with the sentence of the first that meets bad input.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        said = Path(folder) / "said"
+        try:
+            start_processes(_process, args=(work, config, n, _free_port(), said), nprocs=n, start_method="spawn")
+        except ProcessException as error:
+            if said.is_file():
+                raise ValueError(said.read_text(encoding="utf-8")) from error
+            raise
+
+
+def _process(rank: int, work: Work, config: dict[str, Any], n: int, port: int, said: Path) -> None:
+    os.environ.update(
+        MASTER_ADDR="127.0.0.1",
+        MASTER_PORT=str(port),
+        WORLD_SIZE=str(n),
+        LOCAL_WORLD_SIZE=str(n),
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        GROUP_RANK="0",
+        TORCHELASTIC_RUN_ID="semigan_pl",  # by this Lightning knows that it need not launch anything
+    )
+    torch.set_num_threads(max(1, torch.get_num_threads() // n))  # the cores are shared
+    try:
+        work(config)
+    except BAD_INPUT as error:
+        with suppress(OSError):
+            said.write_text(sentence(error, []), encoding="utf-8")
+        raise
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

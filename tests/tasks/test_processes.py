@@ -1,0 +1,126 @@
+"""Several processes: the same mathematics, every image counted once, one folder, one report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from semigan_pl.tasks.fit import build, plain
+from semigan_pl.tasks.processes import STRATEGY, processes_to_start, run_in_processes, settle_devices
+from tests.commands import SMALL, Run, call, command, scores
+from tests.conftest import compose_config
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+    """A run of two processes."""
+    place = tmp_path_factory.mktemp("two")
+    result = command(place, *SMALL, "trainer=ddp", "run=two", "max_images=640")
+    assert result.returncode == 0, result.stderr
+    return place / "two", result
+
+
+def test_two_processes_leave_one_run(two: tuple[Path, Run]) -> None:
+    folder, result = two
+    assert result.stdout.count("training on") == 1
+    assert result.stdout.count("Report:") == 1
+    assert "arning" not in result.stdout + result.stderr
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["train/images_seen"] == 640
+    with (folder / "metrics.csv").open() as file:
+        seen = [int(line.split(",")[0]) for line in list(file)[1:]]
+    assert seen == sorted(set(seen))
+    assert [path.name for path in folder.parent.iterdir()] == ["two"]
+
+
+def test_every_image_is_tested_once_and_as_one_process_would(two: tuple[Path, Run]) -> None:
+    """The networks of two processes, tested again by one: every score the same to the bit."""
+    folder, _ = two
+    result = call(folder.parent, f"checkpoint={folder}/checkpoints/last.ckpt", "trainer=cpu", "run=one")
+    assert result.returncode == 0, result.stderr
+    together, alone = scores(folder), scores(folder.parent / "one")
+    assert len(np.unique(together["index"])) == len(together["index"])
+    for name, values in alone.items():
+        assert np.array_equal(values, together[name]), name
+    metrics, expected = (json.loads((f / "metrics.json").read_text()) for f in (folder, folder.parent / "one"))
+    for name in (name for name in expected if name.startswith(("val/", "test/")) and "second" not in name):
+        assert metrics[name] == expected[name], name
+
+
+def train_and_keep(config: dict[str, Any]) -> None:
+    """Trains, then writes down what this process holds."""
+    parts = build(OmegaConf.create(config))  # type: ignore[arg-type]
+    parts.trainer.fit(parts.model, datamodule=parts.data)
+    state = {name: value for name, value in parts.model.state_dict().items() if isinstance(value, torch.Tensor)}
+    torch.save(state, Path(config["run"]) / f"rank{parts.trainer.global_rank}.pt")
+
+
+@pytest.mark.parametrize("loss", ["nonsaturating", "wasserstein"])
+def test_both_processes_hold_the_same_weights(loss: str, tmp_path: Path) -> None:
+    config = compose_config(*SMALL[2:], "trainer=ddp", f"loss={loss}", "max_images=128", f"run={tmp_path}")
+    settle_devices(config)
+    assert processes_to_start(config) == 2
+    run_in_processes(train_and_keep, plain(config), 2)
+    states = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
+
+
+def complain(config: dict[str, Any]) -> None:
+    raise ValueError(f"the disk of {config['run']} is full")
+
+
+def test_what_a_process_complains_of_is_heard() -> None:
+    with pytest.raises(ValueError, match="the disk of here is full"):
+        run_in_processes(complain, {"run": "here"}, 2)
+
+
+def test_a_batch_that_cannot_be_shared(tmp_path: Path) -> None:
+    result = call(tmp_path, *SMALL, "trainer=ddp", "data.batch_size=31", "max_images=62", "run=odd")
+    assert result.returncode != 0
+    assert "data.batch_size=31 cannot be shared by 2 processes" in result.stderr
+
+
+def test_a_multirun_of_several_processes_runs_every_job_once(tmp_path: Path) -> None:
+    result = command(tmp_path, "-m", "model.gamma=0.5,1", "trainer=ddp", "max_images=64", *SMALL)
+    assert result.returncode == 0, result.stderr
+    finished = sorted(path.parent.name for path in (tmp_path / "multirun" / "digits").rglob("metrics.json"))
+    assert len(finished) == 2
+    assert result.stdout.count("Report:") == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "devices"),
+    [((), 0), (("trainer=ddp",), 2), (("trainer=ddp", "trainer.devices=3"), 3), (("trainer.devices=2",), 2)],
+)
+def test_how_many(typed: tuple[str, ...], devices: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    config = compose_config(*typed)
+    settle_devices(config)
+    assert config.trainer.accelerator == "cpu"
+    assert processes_to_start(config) == devices
+    if devices:
+        assert config.trainer.strategy == STRATEGY
+
+
+@pytest.mark.parametrize(
+    ("devices", "words"), [("99", "asks for 99 processes, but there are 8"), ("0", "1 or more"), ("-1", "1 or more")]
+)
+def test_more_than_the_machine_has(devices: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    with pytest.raises(ValueError, match=words):
+        settle_devices(compose_config(f"trainer.devices={devices}"))
+
+
+def test_who_was_launched_launches_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    config = compose_config("trainer=ddp", "trainer.devices=2")
+    assert processes_to_start(config) == 0
