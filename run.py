@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from semigan_pl.command_line import BAD_INPUT, CONF, quoted, sentence
+from semigan_pl.command_line import BAD_INPUT, CONF, PATHS, quoted, sentence
 from semigan_pl.tasks.audit import audit
 from semigan_pl.tasks.check import check
 from semigan_pl.tasks.fit import fit
@@ -46,12 +46,16 @@ def main(config: DictConfig) -> float | None:
 def cli() -> None:
     """Runs what is typed; bad input ends in one sentence, with HYDRA_FULL_ERROR=1 in a traceback."""
     global in_one_sentence
+    if empty := [argument for argument in sys.argv[1:] if not argument or argument.rstrip("=") in PATHS]:
+        sys.exit(f"error: {empty[0] or 'an argument'} is empty: give a value, or null for none")
     sys.argv[1:] = [quoted(argument) for argument in sys.argv[1:]]
     in_one_sentence = not os.environ.get("HYDRA_FULL_ERROR")
     try:
         if in_one_sentence:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors of composing the config come here too
         main()
+    except KeyboardInterrupt:
+        sys.exit(130)  # as a shell has it; who was interrupted has said what is left
     except BAD_INPUT as error:
         if not in_one_sentence:
             raise

@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 CONF = Path(__file__).parents[1] / "conf"
 PATHS = ("run", "checkpoint", "data.root", "data.clutter", "data.cache_dir", "data.known_list", "data.manifest")
+ADDED = ("experiment", "sweep")  # groups without a default
 BAD_INPUT = (ValueError, OSError, HydraException, OmegaConfBaseException)  # shown as one sentence, without a traceback
 
 
@@ -63,7 +64,11 @@ def _composition(said: str, typed: Sequence[str]) -> str:
     if match := re.search(r"Could not override '([^']+)'", said):
         option = match[1]
         config, groups = _defaults(typed)
+        if option in ADDED:
+            return f"{option} is added, not changed: write +{option}=..."
         near = _nearest(option, [*groups, *_options(config)])
+        if near == option:
+            return f"{option} cannot be set to a part of itself: give all of it, in quotes"
         advice = f"did you mean {near}?" if near else "`python run.py --cfg job` lists them"
         return f"there is no option {option}: {advice} (+{option}=... adds a new one)"
     if match := re.search(r"Could not find '([^']+)'", said):
@@ -99,7 +104,7 @@ def _defaults(typed: Sequence[str]) -> tuple[DictConfig, list[str]]:
     groups = sorted(path.name for path in CONF.iterdir() if path.is_dir())
     pairs = [override.lstrip("+").partition("=")[::2] for override in typed]
     chosen = [
-        f"{'' if key not in ('experiment', 'sweep') else '+'}{key}={value}"
+        f"{'' if key not in ADDED else '+'}{key}={value}"
         for key, value in pairs
         if key in groups and (CONF / key / f"{value}.yaml").is_file()
     ]

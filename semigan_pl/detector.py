@@ -15,16 +15,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
 from PIL import Image
 
 from semigan_pl.data.cache import UNREADABLE
 from semigan_pl.data.transforms import ImageFormat
 from semigan_pl.evaluation.scores import decide
 from semigan_pl.methods.base import AnomalyModule
-from semigan_pl.settings import check_weights, read_checkpoint
+from semigan_pl.settings import check_weights, detector_parts, read_checkpoint
 from semigan_pl.types import from_levels, to_levels
 
 AnyImage = str | Path | NDArray[Any] | Image.Image
@@ -144,15 +144,18 @@ def load_detector(checkpoint: str | Path, device: str | None = None) -> Detector
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}: give the path of a last.ckpt")
     content = read_checkpoint(path)
-    config = OmegaConf.create(content["config"])
-    module = instantiate(config.model, _convert_="all")
-    check_weights(path, content, module)
-    module.load_state_dict(content["state_dict"])
+    model, image_format = detector_parts(path, content)
+    try:
+        module = instantiate(model, _convert_="all")
+        seen = instantiate(image_format)
+        check_weights(path, content, module)
+        module.load_state_dict(content["state_dict"])
+    except (InstantiationException, KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{path} does not fit this version of the project ({error}): train it again") from error
     if module.calibration is None:
         raise ValueError(f"{path} was written before calibration: finish its run (run=FOLDER checkpoint=last) first")
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    image_format = instantiate(config.data.module.image_format)
-    return Detector(module.to(chosen), image_format, f"{config.model.name} on {config.data.name}")
+    return Detector(module.to(chosen), seen, f"{module.name} on {content['data'].get('name')}")
 
 
 def _from_pixels(pixels: NDArray[Any]) -> Image.Image:

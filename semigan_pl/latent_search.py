@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from semigan_pl.checks import number, share, shown, whole
 from semigan_pl.losses.distances import feature_distance, residual
 
 Features = Callable[[Tensor], Tensor]
@@ -77,6 +78,20 @@ class LatentSearch:
     lambda_: float
     starts: int
     seed: int
+
+    def __post_init__(self) -> None:
+        whole("search.steps", self.steps, least=0)
+        number("search.lambda_", self.lambda_, least=0, most=1)
+        whole("search.starts", self.starts, least=1)
+        whole("search.seed", self.seed, least=0)
+        if not isinstance(self.learning_rates, Mapping) or 0 not in self.learning_rates:
+            raise ValueError(
+                f"search.learning_rates={shown(self.learning_rates)} must say from which share of the steps on which"
+                " learning rate holds, from 0 on: {0: 0.05, 0.5: 0.02}"
+            )
+        for start, rate in self.learning_rates.items():
+            share("search.learning_rates: share of the steps", start)
+            number(f"search.learning_rates.{start}", rate, above=0)
 
     def loss(self, residual: Tensor, discrimination: Tensor) -> Tensor:
         """L = (1 - lambda) L_R + lambda L_D, equation (4). (N,), (N,) -> (N,)."""

@@ -63,3 +63,12 @@ def test_bytes_are_written_as_they_are(tmp_path: Path) -> None:
     write_bytes(tmp_path / "x.bin", b"longer than what follows" * 1000)
     write_bytes(tmp_path / "x.bin", content)
     assert (tmp_path / "x.bin").read_bytes() == content
+
+
+def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / f"{'é' * 125}.png"  # 254 bytes
+    write_bytes(path, b"whole")
+    assert [found.read_bytes() for found in tmp_path.iterdir()] == [b"whole"]
+    with replacing(path) as partial:
+        partial.touch()
+        assert list(tmp_path.glob("*.partial*")) == [partial]

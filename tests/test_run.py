@@ -147,6 +147,8 @@ def test_an_earlier_run_is_not_overwritten(finished: tuple[Path, Run]) -> None:
         (["run=first", "checkpoint=last", "data.image_size=28"], "data.image_size=28"),
         (["run=other", "checkpoint=first/checkpoints/last.ckpt", "seed=1"], "test images are among those"),
         (["run=first", "checkpoint=last", "objective=test/auroc"], "objective=test/auroc"),
+        (["run=first", "checkpoint=last", "max_images=2560", "optimizer.generator.lr=-1"], "optimizers cannot be made"),
+        (["run=first", "checkpoint=last", "max_images=2560", "search.steps=abc"], "search.steps=abc"),
     ):
         result = call(folder.parent, *arguments)
         assert result.returncode != 0

@@ -9,6 +9,8 @@ from typing import Any
 
 from pytorch_lightning import Callback, Trainer
 
+from semigan_pl.checks import number
+
 
 def save_last(trainer: Trainer) -> Path:
     """Writes `checkpoints/last.ckpt` of the run's folder, whole or not at all. To be called on every process."""
@@ -34,7 +36,7 @@ class PeriodicCheckpoint(Callback):
     """
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+        self.seconds = number("callbacks.checkpoint.seconds", seconds, above=0)
         self._last = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:

@@ -8,6 +8,7 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch import nn
 
+from semigan_pl.checks import number
 from semigan_pl.methods.adversarial import AdversarialModule
 
 
@@ -32,8 +33,8 @@ class GeneratorEMA(Callback):
             that the random first weights are forgotten at once.
     """
 
-    def __init__(self, half_life: int) -> None:
-        self.half_life = half_life
+    def __init__(self, half_life: float) -> None:
+        self.half_life = number("callbacks.generator_ema.half_life", half_life, above=0)
         self._images_seen = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:

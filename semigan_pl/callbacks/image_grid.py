@@ -11,6 +11,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from torchvision.utils import save_image
 
 from semigan_pl.atomic import replacing
+from semigan_pl.checks import whole
 from semigan_pl.latent_search import frozen
 from semigan_pl.methods.adversarial import AdversarialModule
 from semigan_pl.methods.base import AnomalyModule
@@ -26,8 +27,9 @@ class ImageGrid(Callback):
     """
 
     def __init__(self, grids: int, images: int, max_images: int) -> None:
-        self.every = max(1, max_images // max(1, grids))
-        self.images = images
+        grids = whole("callbacks.image_grid.grids", grids, least=0)
+        self.every = max(1, whole("max_images", max_images, least=0) // max(1, grids))
+        self.images = whole("callbacks.image_grid.images", images, least=1)
         self._next = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:

@@ -7,9 +7,18 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import TQDMProgressBar
 
+from semigan_pl.checks import whole
+
 
 class ProgressBar(TQDMProgressBar):
-    """Lightning's bar without epochs and version numbers."""
+    """Lightning's bar without epochs and version numbers.
+
+    Args:
+        refresh_rate: batches of the training between two updates.
+    """
+
+    def __init__(self, refresh_rate: int) -> None:
+        super().__init__(whole("callbacks.progress_bar.refresh_rate", refresh_rate, least=1))
 
     @property
     def refresh_rate(self) -> int:

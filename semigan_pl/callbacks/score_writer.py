@@ -16,6 +16,7 @@ from torch import Tensor
 
 from semigan_pl.atomic import replacing
 from semigan_pl.callbacks.examples import ExampleKeeper, Mask
+from semigan_pl.checks import whole
 from semigan_pl.evaluation.pixels import PixelCounts
 from semigan_pl.evaluation.scores import (
     Metric,
@@ -74,7 +75,7 @@ class ScoreWriter(Callback):
     """
 
     def __init__(self, examples: int, metrics: Mapping[str, Metric]) -> None:
-        self.examples = examples
+        self.examples = whole("callbacks.score_writer.examples", examples, least=0)
         self.metric_functions = dict(metrics)
         self.metrics: dict[str, float | None] = {}
         self._forget()

@@ -7,6 +7,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, Trainer
 
+from semigan_pl.checks import number, whole
 from semigan_pl.methods.base import AnomalyModule
 
 
@@ -62,8 +63,8 @@ class TimeEstimate(Callback):
     """
 
     def __init__(self, after_seconds: float, max_images: int) -> None:
-        self.after_seconds = after_seconds
-        self.max_images = max_images
+        self.after_seconds = number("callbacks.time_estimate.after_seconds", after_seconds, least=0)
+        self.max_images = whole("max_images", max_images, least=0)
         self._start: tuple[float, int] | None = None
         self._done = False
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from semigan_pl.checks import number, shown
 from semigan_pl.data.image_source import ImageSource
 from semigan_pl.data.transforms import ImageFormat
 from semigan_pl.progress import counted
@@ -33,6 +34,11 @@ class ImageCache:
 
     folder: str
     memory_mb: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.folder, str):
+            raise ValueError(f"data.cache_dir={shown(self.folder)} must be a folder")
+        number("data.cache_memory_mb", self.memory_mb, least=0)
 
     def load(self, source: ImageSource, positions: NDArray[np.int64], image_format: ImageFormat) -> NDArray[np.uint8]:
         """The images at these positions, (n, C, H, W), in this order.

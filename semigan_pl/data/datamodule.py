@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
 
+from semigan_pl.checks import whole, yes_or_no
 from semigan_pl.data.batches import BatchLoader, CachedImages, EvaluationBatches, TrainingBatches
 from semigan_pl.data.cache import ImageCache, listing, unreadable
 from semigan_pl.data.image_source import ImageSource
@@ -48,26 +50,21 @@ class AnomalyDataModule(pl.LightningDataModule):
         skip_broken: bool,
     ) -> None:
         super().__init__()
-        if batch_size < 1 or (known_batch_size is not None and known_batch_size < 1):
-            raise ValueError(
-                f"data.batch_size={batch_size} and data.known_batch_size={known_batch_size} must be 1 or more"
-                " (known_batch_size=null: as many as unlabelled images)"
-            )
+        if known_batch_size is not None:
+            known_batch_size = whole("data.known_batch_size", known_batch_size, least=1)
         self.source = source
         self.protocol = protocol
         self.image_format = image_format
         self.cache = cache
-        self.batch_size = batch_size
+        self.batch_size = whole("data.batch_size", batch_size, least=1)
         self.known_batch_size = known_batch_size
-        self.eval_batch_size = eval_batch_size
-        self.max_images = max_images
+        self.eval_batch_size = whole("block_size", eval_batch_size, least=1)
+        self.max_images = whole("max_images", max_images, least=0)
+        self.skip_broken = yes_or_no("data.skip_broken", skip_broken)
         self.roles: ClassRoles = assign_roles(source.classes, protocol, source.class_names, source.outlier_classes)
-        self.splits: Splits = draw_splits(
-            source.classes, source.parts, protocol, source.class_names, source.outlier_classes, source.groups
-        )
+        self.splits: Splits = self._drawn(protocol)
         if known_list is not None:
-            self.splits = confirm(self.splits, confirmed_positions(known_list, source))
-        self.skip_broken = skip_broken
+            self.splits = confirm(self.splits, confirmed_positions(known_list, source), self._test_side())
         self.broken: dict[int, str] = {}  # images left out, by position, with the reason
         self._images: NDArray[np.uint8] | None = None  # (n_used, C, H, W)
         self._truth = PixelTruth(image_format.image_size)
@@ -83,6 +80,21 @@ class AnomalyDataModule(pl.LightningDataModule):
     def path_of(self, index: int) -> str:
         """File of the image at this position of the source, or e.g. "train/123"."""
         return self.source.paths[index]
+
+    def _drawn(self, protocol: Protocol) -> Splits:
+        source = self.source
+        return draw_splits(
+            source.classes, source.parts, protocol, source.class_names, source.outlier_classes, source.groups
+        )
+
+    def _test_side(self) -> NDArray[np.int64]:
+        """What can never be trained on: all test images, whatever is left out of them, and their groups."""
+        unlimited = self._drawn(replace(self.protocol, test_limit=None, outlier_share=None)).test
+        groups = {self.source.groups[position] for position in unlimited.tolist()} - {""}
+        of_groups = [position for position, group in enumerate(self.source.groups) if group in groups]
+        return np.union1d(
+            np.union1d(unlimited, np.flatnonzero(self.source.parts == "test")), np.array(of_groups, dtype=np.int64)
+        )
 
     @property
     def used(self) -> NDArray[np.int64]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,21 +124,41 @@ def _decoded(path: str) -> Image.Image:
 
 def image_files(folder: Path, nested: bool = True) -> list[Path]:
     """Image files below a folder (or directly in it), sorted; hidden files and folders are passed over."""
-    found = folder.rglob("*") if nested else folder.iterdir()
+    places = _folders(folder) if nested else [folder]
     return sorted(
         path
-        for path in found
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not any(name.startswith(".") for name in path.relative_to(folder).parts)
-        and path.is_file()
+        for place in places
+        for path in place.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    """The folder and all below it, behind links too: each once, under its own name rather than that of a link.
+
+    A link to what encloses the folder is a loop and leads nowhere.
+    """
+    seen, starts = {str(parent) for parent in folder.resolve().parents}, [folder]
+    for start in starts:  # links are added on the way
+        for place, names, _ in os.walk(start):
+            resolved = os.path.realpath(place)
+            names[:] = [] if resolved in seen else sorted(name for name in names if not name.startswith("."))
+            if resolved not in seen:
+                seen.add(resolved)
+                starts += [path for name in names if (path := Path(place, name)).is_symlink()]
+                yield Path(place)
+
+
+def printable(name: str) -> str:
+    """A file's name as terminals and tables can hold it: bytes that are not UTF-8 become e.g. \\udcff."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def existing_folder(option: str, folder: str | Path | None, hint: str) -> Path:
     """The folder that an option names; raises FileNotFoundError, with the hint, where it is not one."""
     if folder is None:
         raise FileNotFoundError(f"{option} is not set: {hint}")
-    path = Path(folder).expanduser()
+    path = Path(os.path.expanduser(folder))  # that of pathlib raises where there is no such home
     if not path.is_dir():
         raise FileNotFoundError(f"{option}={folder} is not a folder: {hint}")
     return path

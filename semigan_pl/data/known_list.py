@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import os
+import re
 from pathlib import Path
 
 import numpy as np
 
-from semigan_pl.data.image_source import ImageSource
+from semigan_pl.data.delimited import delimited_rows
+from semigan_pl.data.image_source import ImageSource, printable
 from semigan_pl.data.protocol import Positions
 from semigan_pl.data.splits import Splits
 
@@ -19,25 +22,26 @@ def confirmed_positions(file: str, source: ImageSource) -> Positions:
 
     Args:
         file: a csv with a column `path` or `index` (audit.csv is one), or a plain list of them, one a line. Paths may
-            be as the source has them or lead to the same files in another way.
+            be as the source has them, or lead to the same files in another way.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it lists nothing, or an image that the source does not hold.
     """
-    path = Path(file).expanduser()
+    path = Path(os.path.expanduser(file))
     if not path.is_file():
         raise FileNotFoundError(f"data.known_list={file} is not a file: give a csv or list of confirmed anomalies")
     try:
         words = _listed(path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError as error:
+    except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"data.known_list={file} is not text in UTF-8: save it as a csv or a plain list") from error
     if not words:
         raise ValueError(f"data.known_list={file} lists no image: give a column path or index, or one path a line")
     places = {str(number): number for number in range(len(source))}
-    places |= {str(Path(name).resolve()): number for number, name in enumerate(source.paths)}
-    places |= {name: number for number, name in enumerate(source.paths)}
-    found = [places.get(word, places.get(str(Path(word).expanduser().resolve()))) for word in words]
+    # printable: so does audit.csv write them
+    places |= {printable(os.path.realpath(name)): number for number, name in enumerate(source.paths)}
+    places |= {printable(name): number for number, name in enumerate(source.paths)}
+    found = [places.get(word, places.get(os.path.realpath(os.path.expanduser(word)))) for word in words]
     unknown = [word for word, number in zip(words, found, strict=True) if number is None]
     if unknown:
         raise ValueError(
@@ -47,16 +51,19 @@ def confirmed_positions(file: str, source: ImageSource) -> Positions:
     return np.unique(np.array(found, dtype=np.int64))
 
 
-def confirm(splits: Splits, confirmed: Positions) -> Splits:
+def confirm(splits: Splits, confirmed: Positions, tested: Positions) -> Splits:
     """The splits with these images as known anomalies, taken out of the pool; what validated goes on validating.
 
-    Raises ValueError if one of them is a test image: a detector that knows it could not be tested on it.
+    Args:
+        tested: the test side: test images, also those that a limit leaves out, and whatever belongs to their groups.
+
+    Raises ValueError if one of them is on the test side: a detector that knows it could not be tested.
     """
-    tested = np.intersect1d(confirmed, splits.test)
-    if len(tested):
+    forbidden = np.intersect1d(confirmed, tested)
+    if len(forbidden):
         raise ValueError(
-            f"data.known_list names {len(tested)} images of the test set (the first is number {tested[0]}): remove them"
-            " from the list, the test must not be trained on"
+            f"data.known_list names {len(forbidden)} images of the test set or of its groups (the first is number"
+            f" {forbidden[0]}): remove them from the list, the test must not be trained on"
         )
     validating = np.concatenate([splits.val, splits.val_known])
     changed = Splits(
@@ -72,14 +79,15 @@ def confirm(splits: Splits, confirmed: Positions) -> Splits:
 
 
 def _listed(text: str) -> list[str]:
-    """Paths and indices, as they are written."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not lines:
-        return []
-    delimiter = max(",;\t", key=lines[0].count)
-    header = [name.strip().lower() for name in lines[0].split(delimiter)]
+    """Paths and indices, as they are written; indices without the .0 that pandas and Excel add."""
+    rows = delimited_rows(text)
+    header = [cell.lower() for cell in next(rows, (0, []))[1]]
     columns = [name for name in COLUMNS if name in header]
     if not columns:
-        return [line.strip() for line in lines]
-    rows = csv.DictReader(lines[1:], header, delimiter=delimiter)
-    return [next((row[name].strip() for name in columns if row[name]), "") for row in rows]
+        return [_whole(line.strip()) for line in text.splitlines() if line.strip()]
+    named = (dict(zip(header, cells, strict=False)) for _, cells in rows)
+    return [_whole(next((row[name] for name in columns if row.get(name)), "")) for row in named]
+
+
+def _whole(word: str) -> str:
+    return re.sub(r"^(\d+)\.0+$", r"\1", word)

@@ -9,11 +9,12 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
+from semigan_pl.data.delimited import delimited_rows
 from semigan_pl.data.groups import divided_group
 from semigan_pl.data.image_source import ImageFiles, existing_folder
 
-NORMAL_WORDS = ("0", "normal", "good", "ok", "false")
-ANOMALOUS_WORDS = ("1", "anomalous", "anomaly", "bad", "defective", "ng", "nok", "true")
+NORMAL_WORDS = ("0", "normal", "good", "ok", "false", "0.0")  # pandas writes 0.0 where a column lacks a value
+ANOMALOUS_WORDS = ("1", "anomalous", "anomaly", "bad", "defective", "ng", "nok", "true", "1.0")
 PARTS = ("train", "val", "test", "")
 COLUMNS = ("path", "label", "mask", "class", "split", "group")
 HINT = "give a csv with the columns path and label, and perhaps mask, class, split and group"
@@ -49,7 +50,7 @@ def manifest(file: str | None, root: str | None, name: str) -> ImageFiles:
     """
     if file is None:
         raise FileNotFoundError(f"data.manifest is not set: {HINT}")
-    table = Path(file).expanduser()
+    table = Path(os.path.expanduser(file))
     if not table.is_file():
         raise FileNotFoundError(f"data.manifest={file} is not a file: {HINT}")
     base = table.parent if root is None else existing_folder("data.root", root, "paths in data.manifest start there")
@@ -67,12 +68,8 @@ def manifest(file: str | None, root: str | None, name: str) -> ImageFiles:
 def _lines(table: Path) -> list[tuple[int, dict[str, str]]]:
     """(line number, column -> cell) of every line that is not blank."""
     try:
-        with table.open(encoding="utf-8-sig", newline="") as text:  # Excel begins UTF-8 files with a byte order mark
-            header = text.readline()
-            text.seek(0)
-            reader = csv.reader(text, delimiter=max(",;\t", key=header.count))
-            stripped = ((reader.line_num, [cell.strip() for cell in cells]) for cells in reader)
-            lines = [(line, cells) for line, cells in stripped if any(cells)]
+        # Excel begins UTF-8 files with a byte order mark.
+        lines = list(delimited_rows(table.read_text(encoding="utf-8-sig")))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{table} cannot be read ({error}): save it as a csv in UTF-8") from error
     columns = [column.lower() for column in lines[0][1]] if lines else []
@@ -111,7 +108,7 @@ def _row(here: str, line: int, cells: dict[str, str], base: Path) -> _Row:
 
 def _file(cell: str, base: Path) -> str:
     """A path of the table as we can open it; an absolute one stays as it is."""
-    return os.path.normpath(base / Path(cell).expanduser()) if cell else ""
+    return os.path.normpath(base / os.path.expanduser(cell)) if cell else ""
 
 
 def _check_files(rows: Sequence[_Row], table: Path, base: Path) -> None:

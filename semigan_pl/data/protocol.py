@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from semigan_pl.checks import is_number, share, shown, whole
+
 Positions = NDArray[np.int64]
 ClassName = int | str
 
@@ -48,19 +50,21 @@ class Protocol:
     seed: int
 
     def __post_init__(self) -> None:
-        _check_share("contamination", self.contamination)
-        _check_share("validation_share", self.validation_share)
-        _check_share("test_share", self.test_share, above_zero=True)
+        _check_classes("normal_classes", self.normal_classes)
+        _check_classes("known_classes", self.known_classes)
+        share("data.contamination", self.contamination)
+        share("data.validation_share", self.validation_share)
+        share("data.test_share", self.test_share, above_zero=True)
         if self.outlier_share is not None:
-            _check_share("outlier_share", self.outlier_share, above_zero=True)
-        for knob in ("n_normal", "max_per_class"):
-            _check_count(knob, getattr(self, knob), least=1)
-        _check_count("test_limit", self.test_limit, least=2)
-        _check_count("seed", self.seed, least=0)
+            share("data.outlier_share", self.outlier_share, above_zero=True)
+        for knob, least in (("n_normal", 1), ("max_per_class", 1), ("test_limit", 2)):
+            if (count := getattr(self, knob)) is not None:
+                whole(f"data.{knob}", count, least=least)
+        whole("data.seed", self.seed, least=0)
         known = self.known_anomalies
-        if known is not None and (known < 0 or (known > 1 and known % 1)):
+        if known is not None and (not is_number(known) or known < 0 or (known > 1 and known % 1)):
             raise ValueError(
-                f"data.known_anomalies={self.known_anomalies} is neither a count (0, 1, 2, ...) nor a share of the pool"
+                f"data.known_anomalies={shown(known)} is neither a count (0, 1, 2, ...) nor a share of the pool"
                 " between 0 and 1: give one of the two"
             )
 
@@ -138,11 +142,7 @@ def generator(seed: int, purpose: str, *numbers: int) -> np.random.Generator:
     return np.random.default_rng([seed, *purpose.encode(), *numbers])
 
 
-def _check_share(knob: str, share: float, above_zero: bool = False) -> None:
-    if not 0 <= share < 1 or (above_zero and share == 0):
-        raise ValueError(f"data.{knob}={share} must lie in {'(0, 1)' if above_zero else '[0, 1)'}: it is a share")
-
-
-def _check_count(knob: str, count: float | None, least: int) -> None:
-    if count is not None and (count < least or count % 1):
-        raise ValueError(f"data.{knob}={count} must be a whole number, {least} or more")
+def _check_classes(knob: str, classes: object) -> None:
+    """A word would pass for the list of its letters, and a number is the likeliest slip of all."""
+    if classes is not None and (isinstance(classes, str) or not isinstance(classes, Sequence)):
+        raise ValueError(f"data.{knob}={shown(classes)} must be a list: write 'data.{knob}=[{shown(classes)}]'")

@@ -11,6 +11,14 @@ from numpy.typing import NDArray
 from semigan_pl.data.groups import parts_of_groups
 from semigan_pl.data.protocol import ClassRoles, Positions, Protocol, assign_roles, generator
 
+NOTHING_TO_TEST = {  # kind of image that the test set lacks -> what to do
+    "normal": "give it some (data=folder: in test/normal/ where there is test/), or raise data.test_share",
+    "anomalous": (
+        "a test needs a few known defects (data=folder: put their photos into anomalous/, or into test/anomalous/ where"
+        " there is test/), and data.normal_classes must leave a class that is not normal"
+    ),
+}
+
 
 class Splits(NamedTuple):
     """Positions in the image source, (n,) int64 each, sorted and pairwise disjoint."""
@@ -213,7 +221,7 @@ def _draw_test(sides: _Sides, classes: Positions, protocol: Protocol) -> Positio
     normals, anomalies = sides.test_normals, sides.test_anomalies
     for positions, kind in ((normals, "normal"), (anomalies, "anomalous")):
         if not len(positions):
-            raise ValueError(f"the test set holds no {kind} image: give the data set test images of both kinds")
+            raise ValueError(f"the test set holds no {kind} image: {NOTHING_TO_TEST[kind]}")
     sizes = _test_sizes(len(normals), len(anomalies), protocol)
     if min(sizes) == 0:
         raise ValueError(

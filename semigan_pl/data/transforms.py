@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from semigan_pl.checks import is_number, shown, whole
+
 
 @dataclass(frozen=True)
 class ImageFormat:
@@ -28,14 +30,15 @@ class ImageFormat:
     mean_grey: float | None
 
     def __post_init__(self) -> None:
-        if self.channels not in (1, 3):
-            raise ValueError(f"data.channels={self.channels} must be 1 (grey) or 3 (RGB)")
+        if isinstance(self.channels, bool) or self.channels not in (1, 3):
+            raise ValueError(f"data.channels={shown(self.channels)} must be 1 (grey) or 3 (RGB)")
         if self.resize not in ("stretch", "crop", "pad"):
-            raise ValueError(f"data.resize={self.resize} must be stretch, crop or pad")
-        if self.image_size < 1:
-            raise ValueError(f"data.image_size={self.image_size} must be at least 1 pixel")
-        if self.mean_grey is not None and not 0 < self.mean_grey < 255:
-            raise ValueError(f"data.mean_grey={self.mean_grey} must lie between 0 (black) and 255 (white): take 128")
+            raise ValueError(f"data.resize={shown(self.resize)} must be stretch, crop or pad")
+        whole("data.image_size", self.image_size, least=1)
+        if self.mean_grey is not None and not (is_number(self.mean_grey) and 0 < self.mean_grey < 255):
+            raise ValueError(
+                f"data.mean_grey={shown(self.mean_grey)} must lie between 0 (black) and 255 (white): take 128"
+            )
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -54,7 +57,7 @@ class ImageFormat:
         A pixel is defective where the defect covers at least half as much of it as of the pixel it covers most: half
         of a pixel in general, and a scratch thinner than a pixel does not vanish. No grey is invented.
         """
-        levels = np.asarray(_eight_bit(ImageOps.exif_transpose(mask)).convert("L"))
+        levels = _mask_levels(ImageOps.exif_transpose(mask))
         # Edges may be grey; a mask without a bright pixel holds labels (0, 1, 2, ...), where any but 0 is a defect.
         defective = levels > (127 if levels.max(initial=0) > 127 else 0)
         covered = self._square(Image.fromarray(defective.astype(np.float32)), Image.Resampling.BOX)
@@ -92,6 +95,25 @@ def _eight_bit(image: Image.Image) -> Image.Image:
         return image
     pixels = np.asarray(image).astype(np.float64)
     return Image.fromarray(np.rint(pixels.clip(0, 65535) / 257).astype(np.uint8))
+
+
+def _mask_levels(mask: Image.Image) -> NDArray[np.uint8]:
+    """How strongly each pixel of a mask is marked, (H, W): its brightest channel, so that pure red is bright.
+
+    What is transparent is not marked; where all that shows has one colour, perhaps black, opacity is the mark.
+    """
+    if not mask.has_transparency_data:
+        eight_bit = mask if mask.mode == "L" else _eight_bit(mask).convert("RGB")
+        levels = np.atleast_3d(np.asarray(eight_bit))
+        # The colours of a palette stand for labels, be they dark or bright.
+        is_label = mask.mode == "P" and bool(np.ptp(levels, axis=2).any())
+        return (levels.max(axis=2) > 0) * np.uint8(255) if is_label else levels.max(axis=2)
+    pixels = np.asarray(mask.convert("RGBA"))
+    brightest, opacity = pixels[..., :3].max(axis=2), pixels[..., 3]
+    if (opacity == opacity.flat[0]).all():
+        return brightest
+    visible = pixels[opacity > 127][:, :3]
+    return opacity if (visible == visible[:1]).all() else np.minimum(brightest, opacity)
 
 
 def _opaque(image: Image.Image) -> Image.Image:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from semigan_pl.checks import number, share, shown
 from semigan_pl.evaluation.thresholds import decision_threshold
 
 
@@ -61,6 +62,10 @@ class Decision:
     margin: float
     quantile: float
 
+    def __post_init__(self) -> None:
+        number("model.decision.margin", self.margin)
+        share("model.decision.quantile", self.quantile, above_zero=True)
+
     def calibrate(self, terms: Mapping[str, np.ndarray], labels: np.ndarray) -> Calibration:
         """Fixes centers, scales and thresholds on validation. terms: (N,) each; labels (N,): 1 = known anomaly."""
         pool = {name: values[labels == 0] for name, values in terms.items()}
@@ -99,7 +104,7 @@ class Decision:
             ("search", self.search, terms),
             ("critic", self.critic, terms),
         ):
-            if name is not None and name not in possible:
+            if name not in possible and (name is not None or option == "score"):
                 raise ValueError(
-                    f"model.decision.{option}={name} is no term of this method: use one of {list(possible)}"
+                    f"model.decision.{option}={shown(name)} is no term of this method: use one of {list(possible)}"
                 )

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
+from semigan_pl.checks import is_number, number, shown
+
 
 @dataclass(frozen=True)
 class AdversarialLoss(ABC):
@@ -28,6 +30,10 @@ class AdversarialLoss(ABC):
 
     gradient_penalty: float
     drift: float
+
+    def __post_init__(self) -> None:
+        number("loss.gradient_penalty", self.gradient_penalty, least=0)
+        number("loss.drift", self.drift, least=0)
 
     @abstractmethod
     def real(self, logits: Tensor) -> Tensor:
@@ -109,8 +115,10 @@ class LeastSquares(AdversarialLoss):
 
 def check_gamma(gamma: float) -> None:
     """Raises ValueError unless 0 < gamma <= 1: at 0 the generator would get no gradient."""
-    if not 0 < gamma <= 1:
-        raise ValueError(f"model.gamma={gamma} is outside (0, 1]; 1 ignores known anomalies, smaller excludes more")
+    if not (is_number(gamma) and 0 < gamma <= 1):
+        raise ValueError(
+            f"model.gamma={shown(gamma)} is outside (0, 1]; 1 ignores known anomalies, smaller excludes more"
+        )
 
 
 def discriminator_terms(

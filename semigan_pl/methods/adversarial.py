@@ -12,6 +12,7 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from semigan_pl.checks import shown, whole
 from semigan_pl.evaluation.calibration import Decision
 from semigan_pl.losses.adversarial import AdversarialLoss, check_gamma, discriminator_terms
 from semigan_pl.losses.penalties import gradient_penalty, interpolate
@@ -63,10 +64,10 @@ class AdversarialModule(AnomalyModule):
         self.loss = loss
         self.gamma = gamma
         if real_weight not in (1, "gamma"):
-            raise ValueError(f"model.real_weight={real_weight} must be 1 (balanced) or gamma (literal)")
+            raise ValueError(f"model.real_weight={shown(real_weight)} must be 1 (balanced) or gamma (literal)")
         self.real_weight = gamma if real_weight == "gamma" else 1.0
-        self.critic_steps = critic_steps
-        self.seed = seed
+        self.critic_steps = whole("model.critic_steps", critic_steps, least=1)
+        self.seed = whole("model.seed", seed, least=0)
         self.noise = self.noise_at(0)
 
     @property
@@ -87,13 +88,17 @@ class AdversarialModule(AnomalyModule):
             self.make_optimizers["generator"](self.generator.parameters()),
         ]
 
-    def on_fit_start(self) -> None:
-        data = getattr(self.trainer, "datamodule", None)
-        if self.gamma < 1 and data is not None and len(data.splits.train_known) == 0:
+    def check_known(self, n_known: int) -> None:
+        if self.gamma < 1 and n_known == 0:
             raise ValueError(
                 f"model.gamma={self.gamma} shows the discriminator known anomalies and there are none to train on "
                 "(data.known_anomalies=0, or all of them went to validation): give some, or set model.gamma=1"
             )
+
+    def on_fit_start(self) -> None:
+        whole("trainer.log_every_n_steps", self.trainer.log_every_n_steps, least=1)  # type: ignore[attr-defined]
+        if (data := getattr(self.trainer, "datamodule", None)) is not None:
+            self.check_known(len(data.splits.train_known))
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         optimizer_d, optimizer_g = cast(list[LightningOptimizer], self.optimizers())

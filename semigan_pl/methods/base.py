@@ -10,6 +10,7 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
 
+from semigan_pl.checks import whole
 from semigan_pl.evaluation.calibration import Calibration, Decision
 from semigan_pl.evaluation.scores import ScoreTable
 from semigan_pl.latent_search import frozen
@@ -34,11 +35,14 @@ class AnomalyModule(LightningModule, ABC):
         super().__init__()
         decision.check(self.terms)
         self.name = name
-        self.block_size = block_size
+        self.block_size = whole("block_size", block_size, least=1)
         self.decision = decision
         self.calibration: Calibration | None = None
         self.images_seen = 0
         self.batches_seen = 0
+
+    def check_known(self, n_known: int) -> None:
+        """Raises ValueError if the method cannot be trained with so many known anomalies."""
 
     def begin_inspection(self) -> None:
         """Prepares what the blocks of one call share; before each call, since weights may have changed."""

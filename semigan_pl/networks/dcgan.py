@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.nn.utils.parametrizations import spectral_norm
 
+from semigan_pl.checks import whole
 from semigan_pl.networks.prior import sample_prior
 
 SIZES = (16, 32, 64, 128)
@@ -28,6 +29,7 @@ def _doublings(image_size: int) -> int:
 
 def _channels(width: int, doublings: int) -> list[int]:
     """Channels from 4 px upwards: the width doubles towards small resolutions, at most to 8 times."""
+    whole("network_sizes.*.width", width, least=1)
     return [width * 2 ** min(level, 3) for level in reversed(range(doublings))]
 
 
@@ -45,7 +47,7 @@ class DCGANGenerator(nn.Module):
     def __init__(self, image_size: int, channels: int, latent_dim: int, width: int, prior: str) -> None:
         super().__init__()
         widths = _channels(width, _doublings(image_size))
-        self.latent_dim = latent_dim
+        self.latent_dim = whole("network_sizes.*.latent_dim", latent_dim, least=1)
         self.prior = prior
         # Latents are filled up with zeros to a multiple of 8: gradients through a matrix 5, 6 or 10 wide differ in
         # the last bits with an image's place in the batch (measured on a CPU), and then so would its score.

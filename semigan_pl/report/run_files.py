@@ -3,7 +3,10 @@
 import csv
 import json
 import math
-from collections.abc import Sequence
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +15,7 @@ import numpy as np
 from omegaconf import OmegaConf
 
 SCORE_COLUMNS = ("index", "path", "class", "label", "score", "decision")  # every further column is a score term
+WITHOUT = "remove it, and the report is made without it"
 NOT_TERMS = {"known", "unseen"}  # test/auroc_known and test/auroc_unseen are subsets of the test set, not terms
 
 
@@ -82,15 +86,20 @@ class RunFiles:
 
 
 def read_run(folder: Path, metrics: dict[str, Any] | None = None) -> RunFiles:
-    """Reads a run's folder. FileNotFoundError if it holds no metrics.json and none are given: it did not finish."""
+    """Reads a run's folder.
+
+    Raises:
+        FileNotFoundError: it holds no metrics.json and none are given, so the run did not finish.
+        ValueError: a file is damaged.
+    """
     if metrics is None and not (folder / "metrics.json").is_file():
         raise FileNotFoundError(f"No metrics.json in {folder}: give the folder of a finished run (run=FOLDER).")
     return RunFiles(
         folder=folder,
-        metrics=metrics if metrics is not None else json.loads(_text(folder / "metrics.json")),
+        metrics=metrics if metrics is not None else _read_json(folder / "metrics.json", "restore it, or train again"),
         scores=_read_scores(folder / "scores.csv"),
         curves=_read_curves(folder / "metrics.csv"),
-        data=json.loads(_text(folder / "data.json") or "{}"),
+        data=_read_json(folder / "data.json", WITHOUT) if (folder / "data.json").is_file() else {},
         examples=_read_examples(folder / "examples.npz"),
         samples=sorted((folder / "figures").glob("samples_*.png")),
         config=_text(folder / ".hydra" / "config.yaml"),
@@ -100,6 +109,23 @@ def read_run(folder: Path, metrics: dict[str, Any] | None = None) -> RunFiles:
 
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+@contextmanager
+def _whole(path: Path, remedy: str) -> Iterator[None]:
+    """Says which file it is that was cut off or filled by something else."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} is damaged ({error}): {remedy}") from error
+
+
+def _read_json(path: Path, remedy: str) -> dict[str, Any]:
+    with _whole(path, remedy):
+        content = json.loads(_text(path))
+        if not isinstance(content, dict):
+            raise TypeError(f"it holds a {type(content).__name__}")
+        return content
 
 
 def _read_overrides(path: Path) -> list[str]:
@@ -123,16 +149,17 @@ def _read_scores(path: Path) -> Scores | None:
     if not rows:
         return None
     columns: dict[str, list[str]] = {name: [row[name] for row in rows] for name in rows[0]}
-    decided = all(columns["decision"])
-    return Scores(
-        indices=np.array(columns["index"], dtype=np.int64),
-        paths=columns["path"],
-        classes=columns["class"],
-        labels=np.array(columns["label"], dtype=np.int64),
-        score=_numbers(columns["score"]),
-        decisions=np.array(columns["decision"], dtype=np.int64) if decided else None,
-        terms={name: _numbers(cells) for name, cells in columns.items() if name not in SCORE_COLUMNS},
-    )
+    with _whole(path, WITHOUT):
+        decided = all(columns["decision"])
+        return Scores(
+            indices=np.array(columns["index"], dtype=np.int64),
+            paths=columns["path"],
+            classes=columns["class"],
+            labels=np.array(columns["label"], dtype=np.int64),
+            score=_numbers(columns["score"]),
+            decisions=np.array(columns["decision"], dtype=np.int64) if decided else None,
+            terms={name: _numbers(cells) for name, cells in columns.items() if name not in SCORE_COLUMNS},
+        )
 
 
 def _read_curves(path: Path) -> dict[str, np.ndarray]:
@@ -143,7 +170,7 @@ def _read_curves(path: Path) -> dict[str, np.ndarray]:
 def _read_examples(path: Path) -> Examples | None:
     if not path.is_file():
         return None
-    with np.load(path, allow_pickle=False) as arrays:
+    with _whole(path, WITHOUT), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         optional = {name: arrays.get(name) for name in ("reconstructions", "maps", "masks", "has_mask")}
         examples = Examples(arrays["index"], arrays["kind"], arrays["images"], **optional)
     return examples if len(examples.indices) else None

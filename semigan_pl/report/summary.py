@@ -38,6 +38,8 @@ def print_summary(run_folder: Path, console: Console) -> None:
         console.print(_terms(run))
     if run.number("test/auroc") is not None:
         console.print(_headlines(run))
+    if sentence := _about_pixels(run):
+        console.print(Text(sentence))
     for sentence in verdict(run).sentences:
         console.print(Text(sentence))
     console.print()
@@ -54,6 +56,18 @@ def _terms(run: RunFiles) -> Table:
         style = "bold" if term.is_chosen else ""
         table.add_row(Text(name), number(term.auroc_val), number(term.auroc_test), style=style)
     return table
+
+
+def _about_pixels(run: RunFiles) -> str:
+    """How many images the numbers about pixels stand on; empty where the data set has no masks."""
+    measured = pixels(run)
+    if measured is None:
+        return ""
+    total = f" of {len(run.scores.labels):,}" if run.scores else ""
+    known = f"{measured.n_images:,}{total} test images"
+    if measured.auroc is None:
+        return f"Pixel metrics are undefined: {known} count for them, and no defective pixel is marked in any."
+    return f"Pixels are those of {known}: the normal ones, and the anomalous ones whose defects are marked."
 
 
 def _headlines(run: RunFiles) -> Table:

@@ -16,12 +16,17 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from semigan_pl.atomic import replacing, write_json
-from semigan_pl.detector import Detection, Detector, load_detector
+from semigan_pl.detector import Detection, Detector
 from semigan_pl.progress import counted
 from semigan_pl.report.gallery import Card, Gallery, write_gallery
-from semigan_pl.tasks.settle import device, inherited, required_checkpoint
+from semigan_pl.settings import checkpoint_path, read_checkpoint
+from semigan_pl.tasks.settle import check_fresh, check_typed, detector_of, inherited
 from semigan_pl.tasks.suspects import Suspects, command, details, tiles
 
+HEEDED = (  # the options that this task goes by: where the data lie now, not which of them are used
+    *("task", "run", "name", "checkpoint", "cards", "block_size", "trainer", "trainer."),
+    *("data.root", "data.clutter", "data.manifest", "data.skip_broken", "data.cache_dir", "data.cache_memory_mb"),
+)
 SHARES = (0.05, 0.1, 0.2)  # of the ranking, at which it is judged where the truth is known
 
 
@@ -39,12 +44,18 @@ class Row(NamedTuple):
 
 def audit(config: DictConfig) -> None:
     """Writes audit.csv (every unlabelled image, ranked), audit.html (the most suspicious) and audit.json."""
-    checkpoint = required_checkpoint(config)
-    detector = load_detector(checkpoint, device(config))
-    cards, config = config.cards, inherited(config)
+    check_typed(
+        config, HEEDED, (), "an audit looks at the images that the checkpoint was trained on, as it was trained"
+    )
+    detector = detector_of(config)
+    checkpoint = checkpoint_path(config)
+    assert checkpoint is not None, "detector_of has looked"
+    suspects, config = Suspects(config.cards), inherited(config)
+    folder = Path(config.run)
+    check_fresh(folder / "audit.csv")
     data = instantiate(config.data.module, _convert_="all")
+    check_pool(checkpoint, data)
     data.prepare_data()
-    folder, suspects = Path(config.run), Suspects(cards)
     rows = sorted(inspect(detector, data, suspects), key=lambda row: -row.score)
     write_table(folder / "audit.csv", rows)
     found = found_among(rows, {data.class_names[label] for label in data.roles.anomalous})
@@ -58,6 +69,17 @@ def audit(config: DictConfig) -> None:
         console.print(sentence)
     console.print(f"Ranking: {folder / 'audit.csv'}", soft_wrap=True, markup=False)
     console.print(f"Page: {page}", style="bold", soft_wrap=True, markup=False)
+
+
+def check_pool(checkpoint: Path, data: Any) -> None:
+    """Raises ValueError unless the pool is what the checkpoint was trained on: no image of a test is audited."""
+    earlier = read_checkpoint(checkpoint)["data"]
+    pool = np.union1d(data.splits.train, data.splits.val)
+    if data.source.name != earlier["name"] or not np.isin(pool, earlier["used"]).all():
+        raise ValueError(
+            f"the images of {data.source.name} are not those that {checkpoint} was trained on: give the same data, as"
+            " they were then, in data.root"
+        )
 
 
 def inspect(detector: Detector, data: Any, suspects: Suspects) -> list[Row]:

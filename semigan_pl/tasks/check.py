@@ -15,6 +15,7 @@ from rich.text import Text
 from semigan_pl.atomic import write_bytes, write_json
 from semigan_pl.data.cache import UNREADABLE
 from semigan_pl.data.datamodule import AnomalyDataModule
+from semigan_pl.data.image_source import printable
 from semigan_pl.report.contact_sheet import COLUMNS, Strip, contact_sheet
 from semigan_pl.tasks.check_tables import class_roles, class_table, facts, shortcut_table
 from semigan_pl.tasks.findings import STATISTICS, Comparison, Difference, Findings, find
@@ -34,21 +35,30 @@ def check(config: DictConfig) -> None:
     data: AnomalyDataModule = instantiate(config.data.module, _convert_="all")
     findings = find(data)
     problems = warnings(data, findings)
-    write_json(folder / "check.json", record(data, findings, problems))
+    write_json(folder / "check.json", legible(record(data, findings, problems)))
     write_bytes(folder / "check.png", contact_sheet(_heading(data), strips(data, findings)))
 
     console = Console()
     console.print(Text(f"\n{data.source.name}: {len(data.used):,} images used of {len(data.source):,}", style="bold"))
     console.print(class_table(data))
     for fact in facts(data, findings):
-        console.print(Text(fact), soft_wrap=True)
+        console.print(Text(printable(fact)), soft_wrap=True)
     console.print(shortcut_table(findings.comparisons))
     for number, problem in enumerate(problems, 1):
-        console.print(Text(f"Warning {number}: {problem}.", style="bold yellow"))
+        console.print(Text(printable(f"Warning {number}: {problem}."), style="bold yellow"))
     if not problems:
         console.print(Text("No problem found.", style="bold green"))
     console.print()
-    console.print(Text(f"Contact sheet: {folder / 'check.png'}", style="bold"), soft_wrap=True)
+    console.print(Text(printable(f"Contact sheet: {folder / 'check.png'}"), style="bold"), soft_wrap=True)
+
+
+def legible(value: Any) -> Any:
+    """What JSON knows, with every name such that any reader of UTF-8 takes it."""
+    if isinstance(value, dict):
+        return {legible(key): legible(content) for key, content in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [legible(content) for content in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 def record(data: AnomalyDataModule, findings: Findings, problems: list[str]) -> dict[str, Any]:
@@ -139,7 +149,7 @@ def _strip(
 ) -> Strip:
     images = [data.image_format(data.source.read(position)) for position in positions.tolist()]
     outlines = [_outline(data, position) if is_anomalous else None for position in positions.tolist()]
-    return Strip(title, is_anomalous, images, outlines, captions)
+    return Strip(printable(title), is_anomalous, images, outlines, list(map(printable, captions)))
 
 
 def _outline(data: AnomalyDataModule, position: int) -> NDArray[np.bool_] | None:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from semigan_pl.data.datamodule import AnomalyDataModule
+from semigan_pl.data.image_source import printable
 from semigan_pl.data.survey import MaskSurvey
 from semigan_pl.tasks.findings import SEEN, STATISTICS, Comparison, Difference, Findings
 from semigan_pl.tasks.remedies import shrinkage
@@ -48,7 +49,7 @@ def class_table(data: AnomalyDataModule) -> Table:
     roles = class_roles(data)
     for name, held in list(roles.items())[:MOST_CLASSES]:
         numbers = [counts[split].get(name, 0) for split in SPLITS]
-        table.add_row(Text(name), ", ".join(held), *(f"{number:,}" if number else "" for number in numbers))
+        table.add_row(Text(printable(name)), ", ".join(held), *(f"{number:,}" if number else "" for number in numbers))
     if len(roles) > MOST_CLASSES:
         table.add_row(f"... {len(roles) - MOST_CLASSES} more")
     return table

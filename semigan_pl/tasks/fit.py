@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -20,6 +21,7 @@ from semigan_pl.callbacks.checkpoint import save_last
 from semigan_pl.callbacks.run_record import RunRecord
 from semigan_pl.callbacks.score_writer import ScoreWriter
 from semigan_pl.callbacks.timing import Timing
+from semigan_pl.checks import whole
 from semigan_pl.data.datamodule import AnomalyDataModule
 from semigan_pl.methods.base import AnomalyModule
 from semigan_pl.report.page import write_report
@@ -76,11 +78,18 @@ def train_alone(config: dict[str, Any]) -> None:
 
 def build(config: DictConfig) -> Parts:
     """Everything that a run needs; raises where something typed makes no sense."""
-    pl.seed_everything(config.seed, verbose=False)
+    pl.seed_everything(whole("seed", config.seed, least=0), verbose=False)
     data = instantiate(config.data.module, _convert_="all")
     model = instantiate(config.model, _convert_="all")
     trainer, scores, timing = make_trainer(config)
     check_objective(config.objective, model)
+    model.check_known(len(data.splits.train_known))
+    try:
+        model.configure_optimizers()  # Lightning would only come to it in the training
+    except TypeError as error:
+        raise InstantiationException("the optimizers cannot be made") from error
+    except ValueError as error:
+        raise ValueError(f"the optimizers cannot be made ({error}): correct optimizer.*") from error
     if (checkpoint := checkpoint_path(config)) is not None:
         check_continuable(checkpoint, model, data)
     return Parts(data, model, trainer, scores, timing)

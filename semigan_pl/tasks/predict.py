@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
@@ -16,13 +18,29 @@ from semigan_pl.atomic import replacing
 from semigan_pl.data.cache import UNREADABLE, listing
 from semigan_pl.data.image_source import ImageFiles, ImageSource, existing_folder, image_files
 from semigan_pl.data.transforms import upright
-from semigan_pl.detector import Detection, Detector, load_detector
+from semigan_pl.detector import Detection, Detector
 from semigan_pl.progress import counted
 from semigan_pl.report.gallery import Card, Gallery, write_gallery
 from semigan_pl.report.overlays import LONGEST_SIDE, heat, to_original, within
-from semigan_pl.tasks.settle import device, required_checkpoint
+from semigan_pl.tasks.settle import check_fresh, check_typed, detector_of
 from semigan_pl.tasks.suspects import Stopwatch, Suspects, command, details, growing_table, tiles
 
+LONGEST_NAME = 200  # of an image, in bytes
+# The options that this task goes by: those of the images, but not how they are brought to the detector.
+HEEDED = (
+    "task",
+    "run",
+    "name",
+    "checkpoint",
+    "cards",
+    "overlays",
+    "block_size",
+    "trainer",
+    "trainer.",
+    "data",
+    "data.",
+)
+FORMAT = ("data.image_size", "data.channels", "data.resize", "data.mean_grey")
 OVERLAYS = ("all", "anomalous", "none")
 
 
@@ -33,9 +51,14 @@ def predict(config: DictConfig) -> None:
     """
     if config.overlays not in OVERLAYS:
         raise ValueError(f"overlays={config.overlays} must be one of {', '.join(OVERLAYS)}")
-    detector = load_detector(required_checkpoint(config), device(config))
-    source, folder = new_images(config), Path(config.run)
-    suspects, scores, broken, watch = Suspects(config.cards), list[float](), list[str](), Stopwatch()
+    check_typed(
+        config, HEEDED, FORMAT, "a detector judges as its checkpoint was calibrated; a run with it calibrates anew"
+    )
+    folder = Path(config.run)
+    check_fresh(folder / "predictions.csv")
+    detector = detector_of(config)
+    source, suspects = new_images(config), Suspects(config.cards)
+    scores, broken, watch = list[float](), list[str](), Stopwatch()
     n_anomalous = 0
     columns = ["path", "score", "decision", *detector.module.decision.names(detector.module.terms)]
     with growing_table(folder / "predictions.csv", columns) as table:
@@ -96,11 +119,15 @@ def detections(
 
 
 def overlay_path(folder: Path, path: str, root: str | None) -> Path:
-    """overlays/<path below the root>.png; nothing in a path leads out of that folder."""
+    """overlays/<path below the root>.png; nothing in a path leads out of that folder, and a long name is cut short."""
     inner = PurePath(path)
     if root is not None and inner.is_relative_to(root):
         inner = inner.relative_to(root)
     parts = [part for part in inner.parts if part not in ("..", inner.anchor)]
+    name = os.fsencode(parts[-1])
+    if len(name) > LONGEST_NAME:  # file systems end at 255; the hash keeps names apart that begin alike
+        short = name[: LONGEST_NAME - 20].decode(errors="ignore")
+        parts[-1] = f"{short}-{hashlib.sha256(name).hexdigest()[:12]}"
     return folder.joinpath("overlays", *parts[:-1], f"{parts[-1]}.png")
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from semigan_pl.checks import whole
+from semigan_pl.detector import Detector, load_detector
 from semigan_pl.settings import checkpoint_path, continued, inherit, read_checkpoint
 
 
@@ -43,16 +46,41 @@ def renamed(folder: str, name: str) -> str:
     return str(path.parent.parent / name / path.name)
 
 
-def device(config: DictConfig) -> str | None:
-    """Where `trainer=` wants a detector to run; None: on a GPU if there is one."""
-    return "cpu" if config.trainer.accelerator == "cpu" else None
+def check_fresh(file: Path) -> None:
+    """Raises ValueError if the run's folder holds this result already: nothing is overwritten, nothing mixed."""
+    if file.exists():
+        raise ValueError(f"{file} is there already: choose another run=FOLDER, or remove it")
 
 
-def required_checkpoint(config: DictConfig) -> Path:
-    """The checkpoint that `checkpoint=` names. Raises FileNotFoundError where none is named or it is not there."""
+def check_typed(config: DictConfig, heeded: Sequence[str], ignored: Sequence[str], why: str) -> None:
+    """Raises ValueError if an option was typed that this task does not go by, with the reason.
+
+    Args:
+        heeded: options, and beginnings of options that end in a dot.
+        ignored: exceptions from the beginnings.
+    """
+    for key, override in typed_options().items():
+        known = any(key == option or (option.endswith(".") and key.startswith(option)) for option in heeded)
+        if not known or key in ignored:
+            raise ValueError(f"{override} does not go with task={config.task}: {why}")
+
+
+def typed_options() -> dict[str, str]:
+    """Option -> what was typed."""
+    return {override.lstrip("+~").partition("=")[0]: override for override in HydraConfig.get().overrides.task}
+
+
+def detector_of(config: DictConfig) -> Detector:
+    """The detector that `checkpoint=` names, where `trainer=` and `block_size=` want it.
+
+    Raises FileNotFoundError where none is named or it is not there, ValueError where it is none.
+    """
     path = checkpoint_path(config)
     if path is None:
         raise FileNotFoundError(
             f"task={config.task} needs a trained detector: add checkpoint=FOLDER/checkpoints/last.ckpt"
         )
-    return path
+    detector = load_detector(path, "cpu" if config.trainer.accelerator == "cpu" else None)
+    if "block_size" in typed_options():  # else as it was tested: another size may change the last bits
+        detector.module.block_size = whole("block_size", config.block_size, least=1)
+    return detector

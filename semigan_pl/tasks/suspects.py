@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shlex
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from numpy.typing import NDArray
 
+from semigan_pl.checks import whole
 from semigan_pl.detector import Detection
 from semigan_pl.report.gallery import Card
 from semigan_pl.report.overlays import heat
@@ -28,7 +30,7 @@ class Suspects:
     """
 
     def __init__(self, limit: int) -> None:
-        self.limit = limit
+        self.limit = whole("cards", limit, least=0)
         self._cards: list[Card] = []
 
     def add(self, card: Card) -> None:
@@ -73,7 +75,11 @@ def growing_table(path: Path, columns: Sequence[str]) -> Iterator[Any]:
     with unfinished.open("w", newline="", encoding="utf-8", errors="backslashreplace", buffering=1) as file:
         writer = csv.writer(file)
         writer.writerow(columns)
-        yield writer
+        try:
+            yield writer
+        except BaseException:
+            print(f"\nStopped: what was computed until then is in {unfinished}", file=sys.stderr)
+            raise
     unfinished.replace(path)
 
 

@@ -243,6 +243,23 @@ def test_a_confirmed_list_is_learned(tmp_path: Path) -> None:
     assert not any(batch.labels.any() for batch in batches)
 
 
+def test_no_image_of_the_test_side_is_learned(tmp_path: Path) -> None:
+    """Neither one that a limit leaves out of the test, nor one of a tested group."""
+    whole = data_module(known_anomalies=0).splits.test
+    left_out = np.setdiff1d(whole, data_module(known_anomalies=0, test_limit=60).splits.test)
+    (tmp_path / "list.csv").write_text(f"index\n{left_out[0]}\n")
+    with pytest.raises(ValueError, match="names 1 images of the test set or of its groups"):
+        data_module(known_anomalies=0, test_limit=60, known_list=str(tmp_path / "list.csv"))
+    source = digits()
+    source.groups = [str(number // 4) for number in range(len(source))]
+    tested = data_module(source, known_anomalies=0, contamination=0.0, test_limit=60).splits
+    unused = np.setdiff1d(np.arange(len(source)), np.concatenate(tested))
+    of_tested = [n for n in unused.tolist() if source.groups[n] in {source.groups[t] for t in tested.test.tolist()}]
+    (tmp_path / "list.csv").write_text(f"index\n{of_tested[0]}\n")
+    with pytest.raises(ValueError, match="or of its groups"):
+        data_module(source, known_anomalies=0, contamination=0.0, test_limit=60, known_list=str(tmp_path / "list.csv"))
+
+
 def photos(folder: Path) -> ImageFiles:
     """30 normal and 10 anomalous images of 8 x 8 px; the anomalous ones, but for the last, with a mask."""
     rng = np.random.default_rng(0)

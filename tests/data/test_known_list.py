@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +39,24 @@ def test_lists_of_every_kind(source: ImageFiles, tmp_path: Path, monkeypatch: py
         "index,path\n3,\n,photos/b, c.png\n".replace(",photos/b, c.png", ',"photos/b, c.png"'),
         f"{e}\n\n{b}\n",
         "photos/../photos/b, c.png\n3\n3\n",
+        f'"path","index"\n"{e}",""\n"",""\n"","1"\n',
+        f'sep=;\n"Path";"index"\n{e};9\n;;\n;1.0\n',
+        "index,score\n3.0,0.5\n1.00,\n",
+        "3.0\n1.0\n",
     )
     for text in texts:
         assert confirmed_positions(written(tmp_path / "list.csv", text), source).tolist() == [1, 3], text
     assert confirmed_positions(written(tmp_path / "bom.csv", f"path\n{d}\n", "utf-8-sig"), source).tolist() == [2]
+
+
+@pytest.mark.parametrize("has_root", [True, False])
+def test_names_that_are_not_utf8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_root: bool) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = [os.fsdecode(b"a\xff.png"), os.fsdecode(b"b\xfe.png")]
+    source = ImageFiles("x", ["normal"], [0] * 2, [""] * 2, [str(tmp_path / name) for name in names])
+    written_as = (str(tmp_path / names[1]) if has_root else names[1]).encode(errors="backslashreplace").decode()
+    assert "udcfe" in written_as
+    assert confirmed_positions(written(tmp_path / "list.csv", f"path,score\n{written_as},1\n"), source).tolist() == [1]
 
 
 def test_images_without_files() -> None:
@@ -70,7 +85,7 @@ def splits(**parts: list[int]) -> Splits:
 
 def test_confirmed_images_leave_the_pool() -> None:
     before = splits(train=[0, 1, 2], train_known=[3], val=[4, 5], val_known=[6], test=[7, 8])
-    after = confirm(before, np.array([1, 3, 5, 6, 9]))
+    after = confirm(before, np.array([1, 3, 5, 6, 9]), before.test)
     expected = splits(train=[0, 2], train_known=[1, 3, 9], val=[4], val_known=[5, 6], test=[7, 8])
     for name in Splits._fields:
         assert getattr(after, name).tolist() == getattr(expected, name).tolist(), name
@@ -78,7 +93,7 @@ def test_confirmed_images_leave_the_pool() -> None:
 
 def test_a_test_image_cannot_be_confirmed() -> None:
     before = splits(train=[0, 1], val=[2], test=[3, 4])
-    with pytest.raises(ValueError, match=r"names 1 images of the test set \(the first is number 4\)"):
-        confirm(before, np.array([1, 4]))
+    with pytest.raises(ValueError, match=r"names 1 images of the test set or of its groups \(the first is number 4\)"):
+        confirm(before, np.array([1, 4]), before.test)
     with pytest.raises(ValueError, match="leaves no unlabelled image"):
-        confirm(before, np.array([0, 1]))
+        confirm(before, np.array([0, 1]), before.test)

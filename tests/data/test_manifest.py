@@ -145,3 +145,22 @@ def test_a_manifest_that_cannot_be_read(tmp_path: Path) -> None:
         manifest(str(tmp_path), None, "manifest")
     with pytest.raises(ValueError, match=r"list\.csv cannot be read .*save it as a csv in UTF-8"):
         read(tmp_path, "path,label\nä.png,0", encoding="utf-16")
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;"])
+def test_a_first_line_for_excel(images: Path, first: str) -> None:
+    table = f"{first}\r\npath;label;a,b,c\r\na.png;0.0\r\nb.png;1.0;d,e\r\n"
+    source = read(images, table, encoding="utf-8-sig")
+    assert source.classes.tolist() == [0, 1]
+    with pytest.raises(ValueError, match="line 3: the label 'x' is unknown"):
+        read(images, f"{first}\npath;label\na.png;x")
+    assert read(images, "sep=\t\npath\tlabel\na.png\t0").classes.tolist() == [0]
+
+
+def test_a_tilde_that_is_no_home(images: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"1 of 2 images .*~nobody-here/x\.png \(line 3\)"):
+        read(images, "path,label\na.png,0\n~nobody-here/x.png,0")
+    write_image(images / "~b.png")
+    assert read(images, "path,label\n~b.png,0").paths == [str(images / "~b.png")]
+    with pytest.raises(FileNotFoundError, match=r"data\.manifest=~nobody-here/x\.csv is not a file"):
+        manifest("~nobody-here/x.csv", None, "manifest")

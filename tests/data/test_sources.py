@@ -13,6 +13,7 @@ from PIL import Image
 from semigan_pl.data.caltech256 import caltech256
 from semigan_pl.data.digits import digits
 from semigan_pl.data.folder import folder
+from semigan_pl.data.image_source import existing_folder, image_files
 from semigan_pl.data.torchvision_sets import IDX_FILES, torchvision_set
 
 REAL_DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
@@ -219,3 +220,26 @@ def test_errors_of_the_folder(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png")
     with pytest.raises(FileNotFoundError, match=r"data\.root=.* holds no normal images: .*train/, test/"):
         folder(str(tmp_path), "folder")
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    base = tmp_path / "photos"
+    for path in (base / "normal/a.png", base / "normal/deep/b.png", base / ".hidden/c.png", tmp_path / "far/x/d.png"):
+        write_image(path)
+    (base / "normal" / "again").symlink_to(base / "normal" / "deep")  # an image counts once
+    (base / "normal" / "far").symlink_to(tmp_path / "far")
+    (base / "normal" / "loop").symlink_to(base / "normal")
+    (base / "normal" / "up").symlink_to(tmp_path)
+    (base / "normal" / ".far").symlink_to(tmp_path / "far" / "x")
+    (base / "normal" / "gone").symlink_to(tmp_path / "gone")
+    (tmp_path / "far" / "back").symlink_to(base / "normal" / "deep")
+    found = [path.relative_to(base).as_posix() for path in image_files(base / "normal")]
+    assert found == ["normal/a.png", "normal/deep/b.png", "normal/far/x/d.png"]
+    (tmp_path / "entry").symlink_to(base)
+    assert [path.name for path in image_files(tmp_path / "entry")] == ["a.png", "b.png", "d.png"]
+    assert image_files(tmp_path / "gone") == []
+
+
+def test_a_home_that_there_is_not() -> None:
+    with pytest.raises(FileNotFoundError, match=r"data\.root=~nobody-here/x is not a folder: hint"):
+        existing_folder("data.root", "~nobody-here/x", "hint")

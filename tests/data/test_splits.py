@@ -239,3 +239,8 @@ def test_null_makes_every_remaining_anomaly_known() -> None:
 def test_nothing_to_calibrate_on_is_refused() -> None:
     with pytest.raises(ValueError, match=r"data\.validation_share"):
         draw(replace(BASE, validation_share=0))
+
+
+def test_what_to_do_about_a_test_without_anomalies() -> None:
+    with pytest.raises(ValueError, match=r"no anomalous image: .*known defects \(data=folder: .*anomalous/.*normal_"):
+        draw(replace(BASE, normal_classes=list(range(10)), known_anomalies=0, contamination=0))

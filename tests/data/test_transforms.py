@@ -143,3 +143,35 @@ def test_all_images_get_the_same_mean() -> None:
     assert ImageFormat(16, 1, "stretch", mean_grey=100)(Image.new("L", (16, 16))).max() == 0
     with pytest.raises(ValueError, match=r"data\.mean_grey=300 must lie between"):
         ImageFormat(16, 1, "stretch", mean_grey=300)
+
+
+RED, BLACK, WHITE = (255, 0, 0), (0, 0, 0), (255, 255, 255)
+
+
+def painted(mode: str, *pixels: tuple[int, ...]) -> Image.Image:
+    """A mask of four rows of these pixels."""
+    return Image.fromarray(np.array([pixels] * len(pixels), dtype=np.uint8)).convert(mode)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        painted("RGB", BLACK, RED, RED, BLACK),
+        painted("RGB", (20, 20, 90), RED, (0, 128, 0), (90, 0, 0)),
+        painted("RGB", BLACK, RED, RED, BLACK).quantize(2),
+        painted("RGB", BLACK, (64, 0, 0), (192, 128, 128), BLACK).quantize(3),  # labels by colour
+        painted("RGBA", (*BLACK, 0), (*BLACK, 255), (*BLACK, 200), (*BLACK, 90)),
+        painted("RGBA", (*WHITE, 0), (*BLACK, 255), (*BLACK, 255), (*WHITE, 0)),  # drawn in black on nothing
+        painted("RGBA", (*WHITE, 0), (*RED, 255), (*WHITE, 255), (*BLACK, 255)),
+        painted("RGBA", (*BLACK, 255), (*WHITE, 255), (*RED, 255), (*BLACK, 255)),
+        painted("RGBA", (*BLACK, 0), (*BLACK, 255), (*BLACK, 255), (*BLACK, 0)).convert("LA"),
+    ],
+    ids=["red", "colours", "palette", "labels", "alpha", "ink", "both", "opaque", "LA"],
+)
+def test_masks_in_colour_and_alpha(mask: Image.Image) -> None:
+    assert ImageFormat(4, 1, "stretch", None).mask(mask)[0].tolist() == [False, True, True, False]
+
+
+def test_a_mask_without_alpha_to_speak_of_may_be_empty() -> None:
+    for alpha in (0, 255):
+        assert not ImageFormat(4, 1, "stretch", None).mask(painted("RGBA", *[(*BLACK, alpha)] * 4)).any()

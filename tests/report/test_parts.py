@@ -219,3 +219,40 @@ def test_a_chart_is_the_same_twice_and_leaves_the_settings_alone(make_run: RunFa
     assert render(chart.drawing, LIGHT) == render(chart.drawing, LIGHT)
     assert render(chart.drawing, LIGHT) != render(chart.drawing, DARK)
     assert dict(matplotlib.rcParams) == before
+
+
+def test_the_terminal_says_how_many_images_have_pixel_truth(make_run: RunFactory) -> None:
+    printed = " ".join(_printed(make_run(masks=True, **{"test/pixel_images": 70})).split())
+    assert "Pixels are those of 70 of 120 test images: the normal ones, and the anomalous ones" in printed
+
+
+def test_the_terminal_says_that_pixel_metrics_are_undefined(make_run: RunFactory) -> None:
+    undefined = dict.fromkeys(["test/pixel_auroc", "test/pixel_average_precision"])
+    printed = " ".join(_printed(make_run(masks=True, **undefined, **{"test/pixel_images": 60})).split())
+    assert "Pixel metrics are undefined: 60 of 120 test images count for them, and no defective pixel is" in printed
+
+
+@pytest.mark.parametrize("name", ["examples.npz", "metrics.json", "data.json"])
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9])
+def test_a_file_that_was_cut_is_named(make_run: RunFactory, name: str, share: float) -> None:
+    folder = make_run()
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: int(share * len(content))])
+    remedy = "restore it, or train again" if name == "metrics.json" else "remove it"
+    with pytest.raises(ValueError, match=rf"{folder / name} is damaged \(.*\): {remedy}"):
+        read_run(folder)
+    if name != "metrics.json":
+        (folder / name).unlink()
+        assert read_run(folder).metrics
+
+
+def test_files_that_hold_something_else_are_damaged(make_run: RunFactory) -> None:
+    folder = make_run()
+    text = (folder / "scores.csv").read_text()
+    (folder / "scores.csv").write_text(text.replace("images/7.png,eight,0", "images/7.png,eight"))
+    with pytest.raises(ValueError, match=r"scores\.csv is damaged \(.*\): remove it"):
+        read_run(folder)
+    (folder / "scores.csv").unlink()
+    (folder / "data.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"data\.json is damaged \(it holds a list\)"):
+        read_run(folder)

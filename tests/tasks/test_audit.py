@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from semigan_pl.tasks.audit import Row, found_among, sentences
 from tests.commands import SMALL, Run, call
@@ -91,3 +92,22 @@ def test_the_share_found_is_that_of_all_hidden() -> None:
 def test_an_audit_needs_a_detector(tmp_path: Path) -> None:
     result = call(tmp_path, "task=audit")
     assert "task=audit needs a trained detector: add checkpoint=" in result.stderr
+
+
+def test_only_what_was_trained_on_is_audited(audited: Path) -> None:
+    place = audited.parent
+    for option in ("seed=5", "data.contamination=0.3", "data.image_size=32", "data=mnist"):
+        result = call(place, "task=audit", "checkpoint=first/checkpoints/last.ckpt", "run=other", option)
+        assert result.returncode != 0
+        assert f"{option} does not go with task=audit" in result.stderr
+    content = torch.load(place / "first" / "checkpoints" / "last.ckpt", weights_only=True)
+    content["data"]["used"] = content["data"]["used"][5:]  # as if the data had changed since
+    torch.save(content, place / "moved.ckpt")
+    result = call(place, "task=audit", "checkpoint=moved.ckpt", "run=other")
+    assert "are not those that moved.ckpt was trained on" in result.stderr
+
+
+def test_an_audit_is_not_overwritten(audited: Path) -> None:
+    result = call(audited.parent, "task=audit", "checkpoint=first/checkpoints/last.ckpt", "run=audit")
+    assert result.returncode != 0
+    assert "audit.csv is there already" in result.stderr

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,3 +105,20 @@ def digits_tested(data: AnomalyDataModule) -> Iterator[tuple[int, int]]:
     """Digit and number of its test images, for the anomalous digits."""
     counts = np.bincount(data.source.classes[data.splits.test])
     yield from ((digit, int(count)) for digit, count in enumerate(counts) if digit != 8)
+
+
+def test_names_that_are_not_utf8(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kind = photos / "test" / "anomalous" / os.fsdecode(b"kind\xff")
+    kind.mkdir()
+    for path in sorted((photos / "test" / "anomalous").glob("*.png"))[:5]:
+        path.rename(kind / os.fsdecode(b"a\xfe" + os.fsencode(path.name)))
+    (photos / "train" / "normal" / os.fsdecode(b"broken\xfd.png")).write_text("no image")
+    shutil.copy(next(kind.iterdir()), photos / "train" / "anomalous" / "copy.png")
+    check(compose_config(*options(photos, f"run={tmp_path / 'run'}")))
+    out = printed(capsys)
+    for word in ("kind\\udcff", "a\\udcfe", "broken\\udcfd.png"):
+        assert word in out
+    facts = json.loads((tmp_path / "run" / "check.json").read_text())
+    assert "broken\\udcfd.png" in facts["broken"][0]
+    assert "kind\\udcff" in facts["roles"]
+    json.dumps(facts, ensure_ascii=False).encode()  # nothing that UTF-8 cannot hold

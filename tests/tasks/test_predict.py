@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,8 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def predict(finished: tuple[Path, Run], photos: Path, tmp_path: Path, *options: str) -> Run:
     checkpoint = f"checkpoint={finished[0]}/checkpoints/last.ckpt"
-    return call(tmp_path, "task=predict", checkpoint, "data=folder", f'data.root="{photos}"', "run=found", *options)
+    place = [] if any(option.startswith("run=") for option in options) else ["run=found"]
+    return call(tmp_path, "task=predict", checkpoint, "data=folder", f'data.root="{photos}"', *place, *options)
 
 
 def test_new_images_get_the_scores_of_the_test_run(finished: tuple[Path, Run], photos: Path, tmp_path: Path) -> None:
@@ -73,7 +75,8 @@ def test_one_broken_file_does_not_cost_the_others(finished: tuple[Path, Run], ph
     assert "1 of 3 images cannot be read: repair or remove" in result.stderr
     assert "broken.png" in result.stderr
     assert len(rows(tmp_path / "found" / "predictions.csv")) == 2
-    assert predict(finished, copy, tmp_path, "overlays=none", "data.skip_broken=true").returncode == 0
+    options = ("overlays=none", "data.skip_broken=true", "run=again")
+    assert predict(finished, copy, tmp_path, *options).returncode == 0
 
 
 def test_a_labelled_data_set_is_predicted_whole(finished: tuple[Path, Run], tmp_path: Path) -> None:
@@ -112,3 +115,53 @@ def test_overlays_stay_in_their_folder() -> None:
         ("../../b.jpg", None, "overlays/b.jpg.png"),
     ):
         assert overlay_path(Path("run"), path, root) == Path("run") / expected
+
+
+def test_long_names_are_cut_and_kept_apart(tmp_path: Path) -> None:
+    names = [f"{letter * 120}{end}.png" for letter in ("é", os.fsdecode(b"\xff") * 2) for end in ("a", "b")]
+    paths = [overlay_path(tmp_path, f"photos/deep/{name}", "photos") for name in names]
+    assert len(set(paths)) == len(names)
+    for path in paths:
+        assert path.parent == tmp_path / "overlays" / "deep"
+        assert len(os.fsencode(path.name)) <= 204
+        assert path.name.encode().decode() == path.name  # no character is cut in two
+    assert paths[0].name.startswith("é" * 90)
+    assert overlay_path(tmp_path, "é" * 100, None).name == "é" * 100 + ".png"
+
+
+def test_what_would_change_the_detector_is_refused(finished: tuple[Path, Run], photos: Path, tmp_path: Path) -> None:
+    for option in (
+        "model.gamma=0.3",
+        "data.image_size=32",
+        "data.resize=crop",
+        "search=paper",
+        "seed=3",
+        "data.mean_grey=9",
+    ):
+        result = predict(finished, photos, tmp_path, option)
+        assert result.returncode != 0
+        assert f"{option} does not go with task=predict" in result.stderr
+    assert predict(finished, photos, tmp_path, "block_size=0").stderr.startswith("error: block_size=0 must be")
+    assert predict(finished, photos, tmp_path, "cards=-1").stderr.startswith("error: cards=-1 must be")
+    assert not (tmp_path / "found" / "predictions.csv").exists()
+
+
+def test_results_are_not_mixed(finished: tuple[Path, Run], photos: Path, tmp_path: Path) -> None:
+    assert predict(finished, photos, tmp_path, "overlays=none", "block_size=32").returncode == 0
+    result = predict(finished, photos, tmp_path, "overlays=none")
+    assert result.returncode != 0
+    assert "predictions.csv is there already: choose another run=FOLDER" in result.stderr
+
+
+def test_ctrl_c_says_what_is_left(
+    finished: tuple[Path, Run], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("semigan_pl.tasks.predict.save", interrupted)
+    result = predict(finished, photos, tmp_path)
+    assert result.returncode == 130
+    unfinished = tmp_path / "found" / "predictions.unfinished.csv"
+    assert f"Stopped: what was computed until then is in {unfinished}" in result.stderr
+    assert unfinished.is_file()
