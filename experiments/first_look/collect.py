@@ -84,6 +84,17 @@ def audit_curve(folder: Path) -> None:
     write_bytes(HERE / "audit.png", render(draw, LIGHT))
 
 
+def new_images(folder: Path) -> str:
+    """Whether every number said of a new image is that of the test run, and how many images there were."""
+    with (folder / "predict" / "predictions.csv").open(newline="") as file:
+        new = {int(Path(row["path"]).stem): row for row in csv.DictReader(file)}
+    with (folder / "tiles_semigan" / "scores.csv").open(newline="") as file:
+        tested = {int(row["index"]): row for row in csv.DictReader(file)}
+    columns = ("score", "decision", *TERMS)
+    equal = sum(all(row[column] == tested[index][column] for column in columns) for index, row in new.items())
+    return f"task=predict: of {len(new)} images {equal} have every score and decision of the test run, to the last digit"
+
+
 def markdown(rows: list[list[str]]) -> str:
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
@@ -97,6 +108,7 @@ def main() -> None:
         with (HERE / f"{name}.csv").open("w", newline="") as file:
             csv.writer(file).writerows(rows)
     audit_curve(folder)
+    print(new_images(folder))
     for name in ("mnist_0", "mnist_confirmed"):
         metrics = numbers(folder / name)
         print(name, {key: round(metrics[f"test/{key}"], 3) for key in ("auroc", "auroc_anogan", "auroc_critic")})

@@ -36,7 +36,7 @@ photographs & second=$!
 wait "$first"
 wait "$second"
 
-# new images: 200 of those that the screw's run tested, as a plain folder
-"$python" experiments/first_look/new_images.py $out/screw_semigan/scores.csv 200 $out/new
-"$python" run.py task=predict checkpoint=$out/screw_semigan/checkpoints/last.ckpt data=folder data.root=$out/new run=$out/predict
+# new images: 200 of those that the tiles' run tested, as a plain folder
+"$python" experiments/first_look/new_images.py $out/tiles_semigan/scores.csv 200 $out/new
+"$python" run.py task=predict checkpoint=$out/tiles_semigan/checkpoints/last.ckpt data=folder data.root=$out/new run=$out/predict
 "$python" experiments/first_look/collect.py $out
