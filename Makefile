@@ -8,7 +8,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/installed
 
-.PHONY: help env demo test lint format clean distclean study-mnist study-digits study-photos bench-overhead
+.PHONY: help env demo test lint format clean distclean study-mnist study-digits study-photos study-look bench-overhead
 
 help:  ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,9 @@ study-digits: $(STAMP)  ## half an hour: the demo on three seeds, and with one k
 
 study-photos: $(STAMP)  ## minutes: CALTECH256=folder CLUTTER=folder PHOTOS=folder with normal/ and anomalous/
 	@bash experiments/real_images/run.sh "$(CALTECH256)" "$(CLUTTER)" "$(PHOTOS)"
+
+study-look: $(STAMP)  ## an hour on 2 cores: audits, tiles and screw with masks; MNIST=folder TILES=folder MVTEC=folder
+	@bash experiments/first_look/run.sh "$(MNIST)" "$(TILES)" "$(MVTEC)"
 
 bench-overhead: $(STAMP)  ## what share of a training step is not network arithmetic; MNIST=folder
 	@$(RUN) benchmarks/overhead.py +experiment=mnist_gamma data.root="$(MNIST)"

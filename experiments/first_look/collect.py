@@ -79,7 +79,7 @@ def audit_curve(folder: Path) -> None:
         axes.set(
             xlabel="looked through, share of the pool", ylabel="found, share of the hidden anomalies", ylim=(0, 1.02)
         )
-        axes.legend(loc="lower right")
+        axes.legend(loc="center right", bbox_to_anchor=(1, 0.66))
 
     write_bytes(HERE / "audit.png", render(draw, LIGHT))
 
@@ -92,7 +92,9 @@ def new_images(folder: Path) -> str:
         tested = {int(row["index"]): row for row in csv.DictReader(file)}
     columns = ("score", "decision", *TERMS)
     equal = sum(all(row[column] == tested[index][column] for column in columns) for index, row in new.items())
-    return f"task=predict: of {len(new)} images {equal} have every score and decision of the test run, to the last digit"
+    return (
+        f"task=predict: of {len(new)} images {equal} have every score and decision of the test run, to the last digit"
+    )
 
 
 def markdown(rows: list[list[str]]) -> str:
@@ -109,7 +111,8 @@ def main() -> None:
             csv.writer(file).writerows(rows)
     audit_curve(folder)
     print(new_images(folder))
-    for name in ("mnist_0", "mnist_confirmed"):
+    print("audit without known anomalies:", found(folder / "first_audit" / "audit.csv", "anogan"))
+    for name in ("mnist_0", "mnist_confirmed", "mnist_none", "mnist_learned"):
         metrics = numbers(folder / name)
         print(name, {key: round(metrics[f"test/{key}"], 3) for key in ("auroc", "auroc_anogan", "auroc_critic")})
 

@@ -20,6 +20,12 @@ audits() { # how many of the hidden anomalies an audit puts in front; MNIST 8, 1
     # the loop closed: what a person would confirm among the first 5 % is known to the next training
     "$python" experiments/first_look/confirm.py $out/audit_0/audit.csv 0.05 > $out/confirmed.csv
     "$python" run.py +experiment=mnist_gamma data.root="$mnist" data.known_list=$out/confirmed.csv run=$out/mnist_confirmed
+    # the same for somebody who knows no anomaly at first: AnoGAN, an audit, and a second training
+    "$python" run.py +experiment=mnist_gamma data.root="$mnist" model=anogan data.known_anomalies=0 run=$out/mnist_none
+    "$python" run.py task=audit checkpoint=$out/mnist_none/checkpoints/last.ckpt run=$out/first_audit
+    "$python" experiments/first_look/confirm.py $out/first_audit/audit.csv 0.1 > $out/confirmed_first.csv
+    "$python" run.py +experiment=mnist_gamma data.root="$mnist" data.known_anomalies=0 data.known_list=$out/confirmed_first.csv \
+        run=$out/mnist_learned
 }
 
 photographs() {
