@@ -148,6 +148,8 @@ def load_detector(checkpoint: str | Path, device: str | None = None) -> Detector
     try:
         module = instantiate(model, _convert_="all")
         seen = instantiate(image_format)
+        if not isinstance(module, AnomalyModule) or not isinstance(seen, ImageFormat):
+            raise TypeError("its config builds no detector")
         check_weights(path, content, module)
         module.load_state_dict(content["state_dict"])
     except (InstantiationException, KeyError, TypeError, RuntimeError) as error:

@@ -126,6 +126,9 @@ def test_checkpoints_that_are_no_detector(finished: tuple[Path, Run], tmp_path: 
         load_detector(tmp_path / "early.ckpt")
     content["config"]["network_sizes"]["small"]["width"] = 16
     torch.save(content, tmp_path / "other.ckpt")
+    torch.save({**content, "config": {**content["config"], "model": {"a": 1}}}, tmp_path / "no.ckpt")
+    with pytest.raises(ValueError, match=r"no\.ckpt does not fit this version .*builds no detector"):
+        load_detector(tmp_path / "no.ckpt")
     with pytest.raises(ValueError, match=r"other\.ckpt holds other networks than this model"):
         load_detector(tmp_path / "other.ckpt")
 
