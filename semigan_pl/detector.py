@@ -20,11 +20,11 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 from PIL import Image
 
+from semigan_pl.checkpoints import check_weights, detector_parts, read_checkpoint
 from semigan_pl.data.cache import UNREADABLE
 from semigan_pl.data.transforms import ImageFormat
 from semigan_pl.evaluation.scores import decide
 from semigan_pl.methods.base import AnomalyModule
-from semigan_pl.settings import check_weights, detector_parts, read_checkpoint
 from semigan_pl.types import from_levels, to_levels
 
 AnyImage = str | Path | NDArray[Any] | Image.Image

@@ -21,9 +21,10 @@ ALLOWED = {
     "callbacks": {"methods", "types", "atomic", "checks", "latent_search", "evaluation"},
     "report": {"evaluation", "atomic"},
     "loggers": {"atomic", "report"},
-    "settings": {"atomic"},
+    "settings": set(),
+    "checkpoints": set(),
     "command_line": set(),
-    "detector": {"settings", "types", "data", "evaluation", "methods"},
+    "detector": {"checkpoints", "types", "data", "evaluation", "methods"},
 }
 ALLOWED["tasks"] = set(ALLOWED)  # the top: they see everything
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.name != "__init__.py")

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from semigan_pl.settings import read_checkpoint
+from semigan_pl.checkpoints import read_checkpoint
 from semigan_pl.types import Prediction
 
 HERE = Path(__file__).parent

@@ -58,10 +58,10 @@ def _numpy(values: Tensor) -> NDArray[np.float32]:
 
 def merged(parts: list[PixelCounts]) -> PixelCounts:
     """The pixels of all processes together."""
-    whole = PixelCounts()
+    together = PixelCounts()
     for part in parts:
-        whole.merge(part)
-    return whole
+        together.merge(part)
+    return together
 
 
 class ScoreWriter(Callback):

@@ -16,10 +16,11 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from semigan_pl.atomic import replacing, write_json
+from semigan_pl.checkpoints import read_checkpoint
 from semigan_pl.detector import Detection, Detector
 from semigan_pl.progress import counted
 from semigan_pl.report.gallery import Card, Gallery, write_gallery
-from semigan_pl.settings import checkpoint_path, read_checkpoint
+from semigan_pl.settings import checkpoint_path
 from semigan_pl.tasks.settle import check_fresh, check_typed, detector_of, inherited
 from semigan_pl.tasks.suspects import Suspects, command, details, tiles
 

@@ -21,12 +21,13 @@ from semigan_pl.callbacks.checkpoint import save_last
 from semigan_pl.callbacks.run_record import RunRecord
 from semigan_pl.callbacks.score_writer import ScoreWriter
 from semigan_pl.callbacks.timing import Timing
+from semigan_pl.checkpoints import check_weights, read_checkpoint
 from semigan_pl.checks import whole
 from semigan_pl.data.datamodule import AnomalyDataModule
 from semigan_pl.methods.base import AnomalyModule
 from semigan_pl.report.page import write_report
 from semigan_pl.report.summary import print_summary
-from semigan_pl.settings import check_weights, checkpoint_path, read_checkpoint
+from semigan_pl.settings import checkpoint_path
 from semigan_pl.tasks.facts import measured, run_facts
 from semigan_pl.tasks.processes import is_first, processes_to_start, run_in_processes, settle_devices
 from semigan_pl.tasks.quiet import quieten

@@ -9,9 +9,10 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from semigan_pl.checkpoints import read_checkpoint
 from semigan_pl.checks import whole
 from semigan_pl.detector import Detector, load_detector
-from semigan_pl.settings import checkpoint_path, continued, inherit, read_checkpoint
+from semigan_pl.settings import checkpoint_path, continued, inherit
 
 
 def settle(config: DictConfig) -> tuple[DictConfig, list[str]]:
