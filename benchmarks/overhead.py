@@ -25,7 +25,8 @@ from torch.nn.utils import parametrize
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import run
+from semigan_pl.tasks.fit import make_trainer
+from semigan_pl.tasks.quiet import quieten
 from semigan_pl.types import Batch
 
 PAIRS, STEPS, WARM_UP = 5, 200, 30
@@ -36,7 +37,7 @@ def trained(config: DictConfig, steps: int) -> tuple[float, Any, Any]:
     config.max_images = steps * config.data.batch_size
     data = instantiate(config.data.module, _convert_="all")
     model = instantiate(config.model, _convert_="all")
-    trainer, _, timing = run.make_trainer(config)
+    trainer, _, timing = make_trainer(config)
     trainer.fit(model, datamodule=data)
     return timing.train_seconds / steps, data, model
 
@@ -69,7 +70,7 @@ def bare(model: Any, batch: Batch, steps: int, autocast: bool) -> float:
 
 
 def main() -> None:
-    run.quieten()
+    quieten()
     torch.set_num_threads(1)
     with initialize_config_dir(str(Path(__file__).resolve().parents[1] / "conf"), version_base="1.3"):
         config = compose("config", overrides=sys.argv[1:])
