@@ -102,7 +102,7 @@ def _process(rank: int, work: Work, config: dict[str, Any], n: int, port: int, s
     try:
         work(config)
         if torch.distributed.is_initialized():
-            torch.distributed.barrier()  # together they leave: torch 2.5 waits for ever for one that has left (measured)
+            torch.distributed.barrier()  # all leave together: torch 2.5 waits for ever for one that has left
     except BAD_INPUT as error:
         with suppress(OSError):
             said.write_text(sentence(error, []), encoding="utf-8")
