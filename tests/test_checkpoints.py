@@ -98,7 +98,9 @@ def test_a_strangers_config_cannot_compute(value: Any, tmp_path: Path) -> None:
     config = copy.deepcopy(in_checkpoint())
     config["model"]["deep"] = [value]
     saved(tmp_path / "trap.ckpt", config)
-    with pytest.raises(ValueError, match="which no checkpoint may: do not use this file"):
+    with pytest.raises(
+        ValueError, match="which no checkpoint may|no checkpoint of this project"
+    ):  # torch itself may refuse it
         read_checkpoint(tmp_path / "trap.ckpt")
 
 
