@@ -99,7 +99,7 @@ def test_a_strangers_config_cannot_compute(value: Any, tmp_path: Path) -> None:
     config["model"]["deep"] = [value]
     saved(tmp_path / "trap.ckpt", config)
     with pytest.raises(
-        ValueError, match="which no checkpoint may|no checkpoint of this project"
+        ValueError, match=r"which no checkpoint may|no checkpoint of this project"
     ):  # torch itself may refuse it
         read_checkpoint(tmp_path / "trap.ckpt")
 

@@ -1,8 +1,8 @@
 """How much of a tile's AUROC is recognising the tile: python experiments/first_look/tile_neighbours.py MAGNETIC_TILE
 
-The score is the distance to the nearest normal training image at 32 px, every image scaled to mean 0 and deviation 1 (shots
-of a tile differ in exposure), once with the shots of a tile divided between training and test (data.group_tiles=false),
-once with tiles kept whole.
+The score is the distance to the nearest normal training image at 32 px, every image scaled to mean 0 and deviation 1
+(shots of a tile differ in exposure), once with the shots of a tile divided between training and test
+(data.group_tiles=false), once with tiles kept whole.
 """
 
 import sys
