@@ -124,3 +124,37 @@ def test_who_was_launched_launches_nobody(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     config = compose_config("trainer=ddp", "trainer.devices=2")
     assert processes_to_start(config) == 0
+
+
+@pytest.mark.parametrize("loss", ["nonsaturating", "wasserstein"])
+def test_two_processes_take_the_path_of_one(loss: str, tmp_path: Path) -> None:
+    """Same global batch, same noise, nets without batch statistics: the same weights, but for the order of sums.
+
+    Five steps of Adam move a weight by up to 1e-3, and other noise would send many of them elsewhere; sums differ by 1e-5.
+    """
+    networks = [
+        "network@model.generator=progressive_generator",
+        "network@model.discriminator=progressive_discriminator",
+    ]
+    alone = [
+        "trainer.log_every_n_steps=1",
+        "model.discriminator.group_size=1",
+        "network_sizes.small.fmap_max=8",
+        f"loss={loss}",
+        "max_images=160",
+    ]
+    states = []
+    for trainer in ("cpu", "ddp"):
+        config = compose_config(*networks, *alone, f"trainer={trainer}", f"run={tmp_path / trainer}")
+        (tmp_path / trainer).mkdir()
+        settle_devices(config)
+        if n := processes_to_start(config):
+            run_in_processes(train_and_keep, plain(config), n)
+        else:
+            train_and_keep(plain(config))
+        states.append(torch.load(tmp_path / trainer / "rank0.pt", weights_only=True))
+    before = build(compose_config(*networks, *alone, f"run={tmp_path / 'x'}")).model.state_dict()
+    for name, one in states[0].items():
+        torch.testing.assert_close(states[1][name], one, rtol=0, atol=1e-4, msg=lambda m, name=name: f"{name}: {m}")
+    moved = [name for name, value in states[0].items() if not torch.equal(value, before[name])]
+    assert any(name.startswith("generator.") for name in moved)
