@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from semigan_pl.data.groups import divided_group, parts_of_groups
@@ -83,6 +83,7 @@ def test_no_group_is_ever_divided(
     test_share=st.sampled_from([0.1, 0.2, 0.4]),
     seed=st.integers(0, 9),
 )
+@example(sizes=[1, 1, 1, 1, 1, 1, 1, 1, 1, 4, 1, 1], test_share=0.1, seed=0)
 def test_shares_are_within_half_a_group(sizes: list[int], test_share: float, seed: int) -> None:
     """Groups of one class each, alternately normal and anomalous."""
     classes, groups = blocks(*((size, number % 2) for number, size in enumerate(sizes)))
@@ -96,7 +97,7 @@ def test_shares_are_within_half_a_group(sizes: list[int], test_share: float, see
         training = of_class & (parts != "test")
         validating = (parts == "val") & of_class
         one_group = len(set(np.array(groups)[validating])) == 1
-        assert validating.any()
+        assert validating.any() or len(set(np.array(groups)[training])) == 1  # an only group stays in training
         assert one_group or abs(validating.sum() - 0.1 * training.sum()) <= max(sizes) / 2 + 1e-9
 
 
