@@ -49,12 +49,14 @@ class Detector:
         module: a calibrated method.
         image_format: brings any image to what the method was trained on.
         name: of the method and its data, for people.
+        data: what the checkpoint says of the data, `used` among it: positions of the images that it has learned from.
     """
 
-    def __init__(self, module: AnomalyModule, image_format: ImageFormat, name: str) -> None:
+    def __init__(self, module: AnomalyModule, image_format: ImageFormat, name: str, data: dict[str, Any]) -> None:
         self.module = module.eval()
         self.image_format = image_format
         self.name = name
+        self.data = data
 
     @property
     def threshold(self) -> float:
@@ -157,7 +159,7 @@ def load_detector(checkpoint: str | Path, device: str | None = None) -> Detector
     if module.calibration is None:
         raise ValueError(f"{path} was written before calibration: finish its run (run=FOLDER checkpoint=last) first")
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return Detector(module.to(chosen), seen, f"{module.name} on {content['data'].get('name')}")
+    return Detector(module.to(chosen), seen, f"{module.name} on {content['data'].get('name')}", content["data"])
 
 
 def _from_pixels(pixels: NDArray[Any]) -> Image.Image:

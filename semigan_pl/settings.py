@@ -37,7 +37,7 @@ def inherit(config: DictConfig, earlier: dict[str, Any], overrides: list[str]) -
     merged = OmegaConf.create(earlier)
     assert isinstance(merged, DictConfig)
     for override in overrides:
-        key = _key(override)
+        key = option_of(override)
         if "@" in key or key in ("experiment", "sweep"):
             raise ValueError(f"{override} cannot be combined with checkpoint=: the checkpoint brings its own settings")
         if override.startswith("~"):
@@ -51,11 +51,11 @@ def inherit(config: DictConfig, earlier: dict[str, Any], overrides: list[str]) -
 
 def continued(earlier: Iterable[str], typed: list[str]) -> list[str]:
     """What to type to get a continued run in one go: what was typed first, as far as it was not typed anew since."""
-    since = {_key(override): override for override in typed if _key(override) not in NOT_INHERITED}
-    return [*(override for override in earlier if _key(override) not in since), *since.values()]
+    since = {option_of(override): override for override in typed if option_of(override) not in NOT_INHERITED}
+    return [*(override for override in earlier if option_of(override) not in since), *since.values()]
 
 
-def _key(override: str) -> str:
+def option_of(override: str) -> str:
     """The option that an override sets, e.g. `model.gamma` of `+model.gamma=1`."""
     return override.lstrip("+~").partition("=")[0].replace("/", ".")
 

@@ -9,6 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
+from semigan_pl.data.cache import listing
 from semigan_pl.data.delimited import delimited_rows
 from semigan_pl.data.groups import divided_group
 from semigan_pl.data.image_source import ImageFiles, existing_folder
@@ -118,9 +119,8 @@ def _check_files(rows: Sequence[_Row], table: Path, base: Path) -> None:
         missing = [f"{path} (line {line})" for line, path in files if not Path(path).is_file()]
         if missing:
             raise FileNotFoundError(
-                f"{len(missing)} of {len(files)} {what} of {table} do not exist: {', '.join(missing[:3])}"
-                f"{' and others' if len(missing) > 3 else ''}: correct them, or set data.root to the folder where the"
-                f" paths start (now {base})"
+                f"{len(missing)} of {len(files)} {what} of {table} do not exist: {listing(missing)}:"
+                f" correct them, or set data.root to the folder where the paths start (now {base})"
             )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
 from semigan_pl.data.cache import UNREADABLE, listing
 from semigan_pl.data.image_source import ImageSource
@@ -38,6 +38,13 @@ class PixelTruth:
         return bits.reshape(self.shape).astype(bool)
 
 
+def check_size(mask: Image.Image, size: tuple[int, int]) -> None:
+    """Raises ValueError unless a mask, as a person sees it, has the (width, height) of its image."""
+    width, height = ImageOps.exif_transpose(mask).size
+    if (width, height) != size:
+        raise ValueError(f"its mask has {width} x {height} pixels and not {size[0]} x {size[1]}")
+
+
 def read_masks(source: ImageSource, positions: Iterable[int], image_format: ImageFormat) -> PixelTruth:
     """Reads the masks of these images.
 
@@ -50,9 +57,7 @@ def read_masks(source: ImageSource, positions: Iterable[int], image_format: Imag
             mask = source.mask(position)
             if mask is None:
                 continue
-            size = ImageOps.exif_transpose(source.read(position)).size
-            if ImageOps.exif_transpose(mask).size != size:
-                raise ValueError(f"its mask has {mask.width} x {mask.height} pixels and not {size[0]} x {size[1]}")
+            check_size(mask, ImageOps.exif_transpose(source.read(position)).size)
             defective = image_format.mask(mask)
         except UNREADABLE as error:
             failures.append(f"{source.paths[position]} ({error})")

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, ImageOps
+from PIL import Image, ImageChops
 
 from semigan_pl.data.cache import UNREADABLE
 from semigan_pl.data.image_source import ImageFiles, ImageSource
+from semigan_pl.data.masks import check_size
 from semigan_pl.data.transforms import ImageFormat, upright
 from semigan_pl.progress import counted
 
@@ -97,9 +98,8 @@ def survey_masks(source: ImageSource, looks: Iterable[Look], image_format: Image
             if mask is None:
                 found.missing.append(look.position)
                 continue
-            width, height = ImageOps.exif_transpose(mask).size
-            if (width, height) != (look.width, look.height):
-                raise ValueError(f"its mask has {width} x {height} pixels and not {look.width} x {look.height}")
+            width, height = look.width, look.height
+            check_size(mask, (width, height))
             # padded to its own longer side, a mask is judged by the same rule without being resized
             n_defective = int(ImageFormat(max(width, height), 1, "pad", None).mask(mask).sum())
             is_seen = image_format.mask(mask).any()

@@ -77,10 +77,10 @@ def map_scale(examples: Examples) -> float:
 
 def tiles(examples: Examples, row: int, scale: float) -> dict[str, np.ndarray]:
     """What there is to show of one example, by name, each (H, W, 3) uint8."""
-    shown = {"input": _rgb(examples.images[row])}
+    shown = {"input": rgb(examples.images[row])}
     if examples.reconstructions is not None:
         levels = (np.clip(examples.reconstructions[row], -1, 1) + 1) * 127.5
-        shown["reconstruction"] = _rgb(np.rint(levels).astype(np.uint8))
+        shown["reconstruction"] = rgb(np.rint(levels).astype(np.uint8))
     if examples.maps is not None:
         colours = matplotlib.colormaps[COLOUR_MAP](np.clip(examples.maps[row, 0] / scale, 0, 1))  # (H, W, 4)
         shown["difference"] = np.rint(colours[..., :3] * 255).astype(np.uint8)
@@ -152,6 +152,6 @@ def mosaic(columns: list[list[np.ndarray]], n_columns: int) -> np.ndarray:
     return picture
 
 
-def _rgb(image: np.ndarray) -> np.ndarray:
+def rgb(image: np.ndarray) -> np.ndarray:
     """(C, H, W) uint8 -> (H, W, 3)."""
     return np.repeat(image.transpose(1, 2, 0), 3, axis=2) if len(image) == 1 else image[:3].transpose(1, 2, 0)

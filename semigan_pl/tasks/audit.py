@@ -16,7 +16,6 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from semigan_pl.atomic import replacing, write_json
-from semigan_pl.checkpoints import read_checkpoint
 from semigan_pl.detector import Detection, Detector
 from semigan_pl.progress import counted
 from semigan_pl.report.gallery import Card, Gallery, write_gallery
@@ -56,7 +55,7 @@ def audit(config: DictConfig) -> None:
     check_fresh(folder / "audit.csv")
     data = instantiate(config.data.module, _convert_="all")
     data.prepare_data()
-    check_pool(checkpoint, data)
+    check_pool(detector, data, checkpoint)
     rows = sorted(inspect(detector, data, suspects), key=lambda row: -row.score)
     write_table(folder / "audit.csv", rows)
     found = found_among(rows, {data.class_names[label] for label in data.roles.anomalous})
@@ -72,9 +71,9 @@ def audit(config: DictConfig) -> None:
     console.print(f"Page: {page}", style="bold", soft_wrap=True, markup=False)
 
 
-def check_pool(checkpoint: Path, data: Any) -> None:
+def check_pool(detector: Detector, data: Any, checkpoint: Path) -> None:
     """Raises ValueError unless the pool is what the checkpoint was trained on: no image of a test is audited."""
-    earlier = read_checkpoint(checkpoint)["data"]
+    earlier = detector.data
     pool = np.union1d(data.splits.train, data.splits.val)
     if data.source.name != earlier["name"] or not np.isin(pool, earlier["used"]).all():
         raise ValueError(

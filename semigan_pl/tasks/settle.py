@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from semigan_pl.checkpoints import read_checkpoint
 from semigan_pl.checks import whole
 from semigan_pl.detector import Detector, load_detector
-from semigan_pl.settings import checkpoint_path, continued, inherit
+from semigan_pl.settings import checkpoint_path, continued, inherit, option_of
 
 
 def settle(config: DictConfig) -> tuple[DictConfig, list[str]]:
@@ -68,7 +68,7 @@ def check_typed(config: DictConfig, heeded: Sequence[str], ignored: Sequence[str
 
 def typed_options() -> dict[str, str]:
     """Option -> what was typed."""
-    return {override.lstrip("+~").partition("=")[0]: override for override in HydraConfig.get().overrides.task}
+    return {option_of(override): override for override in HydraConfig.get().overrides.task}
 
 
 def detector_of(config: DictConfig) -> Detector:

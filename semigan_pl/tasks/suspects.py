@@ -20,6 +20,7 @@ from semigan_pl.checks import whole
 from semigan_pl.detector import Detection
 from semigan_pl.report.gallery import Card
 from semigan_pl.report.overlays import heat
+from semigan_pl.report.pictures import rgb
 
 
 class Suspects:
@@ -52,11 +53,6 @@ def tiles(found: Detection, scale: float | None) -> dict[str, NDArray[np.uint8]]
     if found.anomaly_map is not None and scale is not None:
         shown["suspicious"] = heat(shown["input"], found.anomaly_map, scale)
     return shown
-
-
-def rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(C, H, W) -> (H, W, 3)."""
-    return np.ascontiguousarray(np.repeat(image.transpose(1, 2, 0), 3 // len(image), axis=2))
 
 
 def details(found: Detection) -> dict[str, str]:
