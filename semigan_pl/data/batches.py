@@ -2,51 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from semigan_pl.checks import shown
 from semigan_pl.data.protocol import generator
-from semigan_pl.types import Batch, from_levels
+from semigan_pl.growth import ProgressiveSchedule, Stage
 
 
-class CachedImages:
-    """Images of one split in the cache, by position in the split.
+@dataclass(frozen=True)
+class BatchSizes:
+    """How large the next batch is, by the images seen before it. A batch may reach over the start of the next size.
 
     Args:
-        images: the cache, uint8 (n_cache, C, H, W).
-        rows: row in the cache of every image of the split, (n,).
-        labels: 0 or 1, (n,).
-        indices: position in the image source, (n,).
+        starts: images seen from which on each size holds, rising from 0.
+        sizes: unlabelled images in a batch, over all ranks.
     """
 
-    def __init__(
-        self,
-        images: NDArray[np.uint8],
-        rows: NDArray[np.int64],
-        labels: NDArray[np.int64],
-        indices: NDArray[np.int64],
-    ) -> None:
-        self.images = torch.from_numpy(images)
-        self.rows = torch.from_numpy(rows)
-        self.labels = torch.from_numpy(labels)
-        self.indices = torch.from_numpy(indices)
+    starts: Sequence[int]
+    sizes: Sequence[int]
 
-    def __len__(self) -> int:
-        return len(self.rows)
+    def at(self, images_seen: int) -> int:
+        """Size of the batch that follows after so many images."""
+        return self.sizes[bisect_right(self.starts, images_seen) - 1]
 
-    def __getitems__(self, positions: NDArray[np.int64]) -> Batch:
-        """One batch: images (N, C, H, W) float32 in [-1, 1], labels (N,), indices (N,)."""
-        chosen = torch.from_numpy(positions)
-        images = from_levels(self.images.index_select(0, self.rows[chosen]))
-        return Batch(images, self.labels[chosen], self.indices[chosen])
+    def count(self, first: int, stop: int) -> int:
+        """Batches that begin at `first` or later and before `stop`, where one begins at `first`."""
+        batches, seen = 0, first
+        for size, end in zip(self.sizes, [*self.starts[1:], stop], strict=True):
+            here = max(0, -(-(min(end, stop) - seen) // size))
+            batches, seen = batches + here, seen + here * size
+        return batches
 
 
 class TrainingBatches:
-    """Positions of every training batch: a pure function of (seed, images seen).
+    """The clock of a training: positions, size and stage of every batch, a pure function of (seed, images seen).
 
     Unlabelled image number p of the training is position p % n of the shuffled epoch p // n, so a batch may end one
     epoch and begin the next. Known anomalies, at positions from n on, are drawn likewise from a stream of their own.
@@ -54,10 +48,11 @@ class TrainingBatches:
     Args:
         n_unlabelled: images in the pool; positions 0 .. n_unlabelled - 1.
         n_known: known anomalies; positions n_unlabelled .. n_unlabelled + n_known - 1.
-        batch_size: unlabelled images in a batch, over all ranks.
-        known_batch_size: known anomalies in a batch, over all ranks.
+        batch_size: unlabelled images in a batch, over all ranks; where there is a schedule, its sizes count instead.
+        known_batch_size: known anomalies in a batch, over all ranks; None means as many as unlabelled images.
         start: unlabelled images seen before the first batch.
         stop: ends once so many unlabelled images are seen; the last batch is as large as the others.
+        schedule: phases of growth, each with its batch size; None: one size throughout.
     """
 
     def __init__(
@@ -65,44 +60,66 @@ class TrainingBatches:
         n_unlabelled: int,
         n_known: int,
         batch_size: int,
-        known_batch_size: int,
+        known_batch_size: int | None,
         seed: int,
         start: int,
         stop: int,
         rank: int = 0,
         world_size: int = 1,
+        schedule: ProgressiveSchedule | None = None,
     ) -> None:
-        for option, size in (("batch_size", batch_size), ("known_batch_size", known_batch_size)):
-            if size % world_size:
-                raise ValueError(f"data.{option}={size} cannot be shared by {world_size} processes: make it a multiple")
-        if known_batch_size and not n_known:
-            raise ValueError(f"data.known_batch_size={known_batch_size}, but data.known_anomalies leaves none to train")
-        self.sizes = {"unlabelled": n_unlabelled, "known": n_known}
-        self.batch_sizes = {"unlabelled": batch_size, "known": known_batch_size}
+        if schedule is None:
+            self.batch_sizes = BatchSizes([0], [batch_size])
+        else:
+            self.batch_sizes = BatchSizes(schedule.starts, [phase.batch_size for phase in schedule.phases])
+        option = "data.batch_size" if schedule is None else "growth.batch_sizes"
+        for size in self.batch_sizes.sizes:
+            _check_shareable(option, size, world_size)
+        _check_shareable("data.known_batch_size", known_batch_size or 0, world_size)
+        if known_batch_size != 0 and not n_known:
+            raise ValueError(
+                f"data.known_batch_size={shown(known_batch_size)}, but data.known_anomalies leaves none to train"
+            )
+        self.pools = {"unlabelled": n_unlabelled, "known": n_known}
+        self.known_batch_size = known_batch_size
         self.seed, self.start, self.stop = seed, start, stop
         self.rank, self.world_size = rank, world_size
+        self.schedule = schedule
         self._epochs: dict[str, tuple[int, NDArray[np.int64]]] = {}
 
     def __len__(self) -> int:
         """Batches left."""
-        return max(0, -(-(self.stop - self.start) // self.batch_sizes["unlabelled"]))
+        return self.batch_sizes.count(self.start, self.stop)
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
-        for batch in range(len(self)):
-            yield self.at(self.start + batch * self.batch_sizes["unlabelled"])
+        return map(self.at, self.beginnings())
+
+    def beginnings(self) -> Iterator[int]:
+        """Images seen before each of the batches left."""
+        images_seen = self.start
+        while images_seen < self.stop:
+            yield images_seen
+            images_seen += self.batch_sizes.at(images_seen)
+
+    def stage(self, images_seen: int) -> Stage | None:
+        """What the batch that follows is shown at; None: at full size, as it is."""
+        return None if self.schedule is None else self.schedule.at(images_seen)
 
     def at(self, images_seen: int) -> NDArray[np.int64]:
         """This rank's part of the batch that follows after `images_seen` unlabelled images, (N + M,)."""
-        # Known anomalies keep pace with the unlabelled images, whatever the batch size was before.
-        known_seen = images_seen * self.batch_sizes["known"] // self.batch_sizes["unlabelled"]
-        unlabelled = self._draw("unlabelled", images_seen)
-        known = self._draw("known", known_seen) + self.sizes["unlabelled"]
+        size = self.batch_sizes.at(images_seen)
+        known_size, known_seen = size, images_seen
+        if self.known_batch_size is not None:
+            known_size = self.known_batch_size
+            known_seen = known_size * self.batch_sizes.count(0, images_seen)
+        unlabelled = self._draw("unlabelled", images_seen, size)
+        known = self._draw("known", known_seen, known_size) + self.pools["unlabelled"]
         return np.concatenate([unlabelled, known])
 
-    def _draw(self, stream: str, seen: int) -> NDArray[np.int64]:
-        share = self.batch_sizes[stream] // self.world_size
+    def _draw(self, stream: str, seen: int, size: int) -> NDArray[np.int64]:
+        share = size // self.world_size
         numbers = seen + self.rank * share + np.arange(share)
-        epochs, places = np.divmod(numbers, max(1, self.sizes[stream]))
+        epochs, places = np.divmod(numbers, max(1, self.pools[stream]))
         positions = np.empty(share, dtype=np.int64)
         for epoch in np.unique(epochs):
             positions[epochs == epoch] = self._shuffled(stream, int(epoch))[places[epochs == epoch]]
@@ -111,9 +128,14 @@ class TrainingBatches:
     def _shuffled(self, stream: str, epoch: int) -> NDArray[np.int64]:
         remembered, order = self._epochs.get(stream, (-1, np.empty(0, dtype=np.int64)))
         if remembered != epoch:
-            order = generator(self.seed, f"epoch of {stream}", epoch).permutation(self.sizes[stream])
+            order = generator(self.seed, f"epoch of {stream}", epoch).permutation(self.pools[stream])
             self._epochs[stream] = epoch, order
         return order
+
+
+def _check_shareable(option: str, size: int, world_size: int) -> None:
+    if size % world_size:
+        raise ValueError(f"{option}={size} cannot be shared by {world_size} processes: make it a multiple")
 
 
 class EvaluationBatches:
@@ -129,32 +151,3 @@ class EvaluationBatches:
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
         for first in range(0, len(self.positions), self.batch_size):
             yield self.positions[first : first + self.batch_size]
-
-
-class BatchLoader:
-    """Yields batches. Not a DataLoader: the images are in memory, so there is nothing for workers to do, and Lightning
-    must not put a sampler of its own in the place of ours.
-
-    Args:
-        images: the images of one split.
-        positions: `TrainingBatches` or `EvaluationBatches`.
-    """
-
-    def __init__(self, images: CachedImages, positions: TrainingBatches | EvaluationBatches) -> None:
-        self.images = images
-        self.positions = positions
-
-    def __len__(self) -> int:
-        return len(self.positions)
-
-    def __iter__(self) -> Iterator[Batch]:
-        chosen: Iterable[NDArray[np.int64]] = self.positions
-        for positions in chosen:
-            yield self.images.__getitems__(positions)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing: where training stands is known from the images seen. Says to Lightning that resuming is exact."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to load, see `state_dict`."""

@@ -6,7 +6,8 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,7 @@ class ImageCache:
 
     Args:
         folder: where memory-mapped files are kept, under a name that is a hash of content and format.
-        memory_mb: larger arrays become memory-mapped files.
+        memory_mb: what is larger, with all its smaller copies, becomes memory-mapped files.
     """
 
     folder: str
@@ -40,14 +41,24 @@ class ImageCache:
             raise ValueError(f"data.cache_dir={shown(self.folder)} must be a folder")
         number("data.cache_memory_mb", self.memory_mb, least=0)
 
-    def load(self, source: ImageSource, positions: NDArray[np.int64], image_format: ImageFormat) -> NDArray[np.uint8]:
-        """The images at these positions, (n, C, H, W), in this order.
+    def load(
+        self,
+        source: ImageSource,
+        positions: NDArray[np.int64],
+        image_format: ImageFormat,
+        smaller: Sequence[int] = (),
+    ) -> NDArray[np.uint8]:
+        """The images at these positions, (n, C, H, W), in this order, decoded once.
+
+        Args:
+            smaller: resolutions of the copies that will be made of them (see `pyramid`): they take memory too.
 
         Raises:
             ValueError: images cannot be decoded.
         """
         shape = (len(positions), *image_format.shape)
-        if np.prod(shape) <= self.memory_mb * 2**20:
+        squares = [resolution**2 for resolution in (image_format.image_size, *smaller)]
+        if len(positions) * image_format.channels * sum(squares) <= self.memory_mb * 2**20:
             images = np.empty(shape, dtype=np.uint8)
             _fill(source, positions, image_format, images)
             return images
@@ -55,7 +66,8 @@ class ImageCache:
         path = folder / f"{source.name}_{_key(source, positions, image_format)}.npy"
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            _build(path, shape, source, positions, image_format)
+            with building(path, shape) as images:
+                _fill(source, positions, image_format, images)
         # Copy on write: the file stays as it is, and torch does not warn of an array that cannot be written.
         return np.load(path, mmap_mode="c")
 
@@ -65,16 +77,18 @@ def _key(source: ImageSource, positions: NDArray[np.int64], image_format: ImageF
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
-def _build(
-    path: Path, shape: tuple[int, ...], source: ImageSource, positions: NDArray[np.int64], image_format: ImageFormat
-) -> None:
-    """Builds under a name of its own and renames at the end: killed half-way, it leaves nothing under `path`."""
+@contextmanager
+def building(path: Path, shape: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
+    """Yields a memory-mapped file to fill, under a name of its own, and renames it when the block ends well.
+
+    Killed half-way, it leaves nothing under `path`.
+    """
     _remove_abandoned(path.parent)
     handle, unfinished = tempfile.mkstemp(suffix=".unfinished", dir=path.parent)
     os.close(handle)
     try:
         images = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.uint8, shape=shape)
-        _fill(source, positions, image_format, images)
+        yield images
         images.flush()
         os.replace(unfinished, path)
     finally:

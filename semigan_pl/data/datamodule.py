@@ -10,14 +10,17 @@ import pytorch_lightning as pl
 from numpy.typing import NDArray
 
 from semigan_pl.checks import whole, yes_or_no
-from semigan_pl.data.batches import BatchLoader, CachedImages, EvaluationBatches, TrainingBatches
+from semigan_pl.data.batches import EvaluationBatches, TrainingBatches
 from semigan_pl.data.cache import ImageCache, listing, unreadable
 from semigan_pl.data.image_source import ImageSource
 from semigan_pl.data.known_list import confirm, confirmed_positions
+from semigan_pl.data.loader import BatchLoader, CachedImages, TrainingLoader
 from semigan_pl.data.masks import PixelTruth, read_masks
 from semigan_pl.data.protocol import ClassRoles, Protocol, assign_roles
+from semigan_pl.data.pyramid import pyramid, smaller_resolutions
 from semigan_pl.data.splits import Splits, draw_splits
 from semigan_pl.data.transforms import ImageFormat
+from semigan_pl.growth import ProgressiveSchedule
 
 
 class AnomalyDataModule(pl.LightningDataModule):
@@ -27,11 +30,12 @@ class AnomalyDataModule(pl.LightningDataModule):
     every anomalous image in test.
 
     Args:
-        batch_size: unlabelled images in a training batch, over all processes.
+        batch_size: unlabelled images in a training batch, over all processes; with a schedule its sizes count instead.
         known_batch_size: known anomalies in a training batch, over all processes; None means as many as unlabelled
             images. Without known anomalies there are none.
         eval_batch_size: images in a batch of validation and test.
         max_images: length of training, in unlabelled images seen.
+        schedule: training batches are sized, read and cross-faded as its phases say; None: all at full size.
         known_list: file of known anomalies that a person confirmed (see `confirmed_positions`); None means none.
         skip_broken: leave out images that cannot be read; otherwise they stop the run before training.
     """
@@ -46,6 +50,7 @@ class AnomalyDataModule(pl.LightningDataModule):
         known_batch_size: int | None,
         eval_batch_size: int,
         max_images: int,
+        schedule: ProgressiveSchedule | None,
         known_list: str | None,
         skip_broken: bool,
     ) -> None:
@@ -60,13 +65,15 @@ class AnomalyDataModule(pl.LightningDataModule):
         self.known_batch_size = known_batch_size
         self.eval_batch_size = whole("block_size", eval_batch_size, least=1)
         self.max_images = whole("max_images", max_images, least=0)
+        self.schedule = schedule
+        self.smaller = smaller_resolutions(schedule, image_format.image_size)
         self.skip_broken = yes_or_no("data.skip_broken", skip_broken)
         self.roles: ClassRoles = assign_roles(source.classes, protocol, source.class_names, source.outlier_classes)
         self.splits: Splits = self._drawn(protocol)
         if known_list is not None:
             self.splits = confirm(self.splits, confirmed_positions(known_list, source), self._test_side())
         self.broken: dict[int, str] = {}  # images left out, by position, with the reason
-        self._images: NDArray[np.uint8] | None = None  # (n_used, C, H, W)
+        self._pyramid: dict[int, NDArray[np.uint8]] | None = None  # by resolution, (n_used, C, r, r)
         self._truth = PixelTruth(image_format.image_size)
 
     @property
@@ -92,9 +99,8 @@ class AnomalyDataModule(pl.LightningDataModule):
         unlimited = self._drawn(replace(self.protocol, test_limit=None, outlier_share=None)).test
         groups = {self.source.groups[position] for position in unlimited.tolist()} - {""}
         of_groups = [position for position, group in enumerate(self.source.groups) if group in groups]
-        return np.union1d(
-            np.union1d(unlimited, np.flatnonzero(self.source.parts == "test")), np.array(of_groups, dtype=np.int64)
-        )
+        official = np.flatnonzero(self.source.parts == "test") if not self.protocol.merge_parts else unlimited
+        return np.union1d(np.union1d(unlimited, official), np.array(of_groups, dtype=np.int64))
 
     @property
     def used(self) -> NDArray[np.int64]:
@@ -118,15 +124,15 @@ class AnomalyDataModule(pl.LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Reads the images that the splits use, and the masks of the test set; a second call does nothing."""
-        if self._images is not None:
+        if self._pyramid is not None:
             return
         if self.skip_broken:
             self.broken = unreadable(self.source, self.used, self.image_format)
             self.splits = Splits(*(np.setdiff1d(positions, list(self.broken)) for positions in self.splits))
             self._check_what_is_left()
-        images = self.cache.load(self.source, self.used, self.image_format)
+        images = self.cache.load(self.source, self.used, self.image_format, self.smaller)
         self._truth = read_masks(self.source, self._test_anomalies().tolist(), self.image_format)
-        self._images = images
+        self._pyramid = pyramid(images, self.smaller)
 
     def _check_what_is_left(self) -> None:
         for split in ("train", "val", "test"):
@@ -135,24 +141,24 @@ class AnomalyDataModule(pl.LightningDataModule):
                     f"no image of {split} can be read, such as {next(iter(self.broken.values()))}: check data.root"
                 )
 
-    def train_dataloader(self) -> BatchLoader:
+    def train_dataloader(self) -> TrainingLoader:
         """Continues after the `images_seen` of the module that is trained."""
         assert self.trainer is not None
         module: Any = self.trainer.lightning_module
         unlabelled, known = self.splits.train, self.splits.train_known
-        known_batch_size = self.batch_size if self.known_batch_size is None else self.known_batch_size
         positions = TrainingBatches(
             n_unlabelled=len(unlabelled),
             n_known=len(known),
             batch_size=self.batch_size,
-            known_batch_size=known_batch_size if len(known) else 0,
+            known_batch_size=self.known_batch_size if len(known) else 0,
             seed=self.protocol.seed,
             start=int(module.images_seen),
             stop=self.max_images,
             rank=self.trainer.global_rank,
             world_size=self.trainer.world_size,
+            schedule=self.schedule,
         )
-        return BatchLoader(self._labelled(unlabelled, known), positions)
+        return TrainingLoader(self._labelled(unlabelled, known), positions)
 
     def val_dataloader(self) -> BatchLoader:
         """The validation pool (label 0) and its known anomalies (label 1)."""
@@ -197,7 +203,7 @@ class AnomalyDataModule(pl.LightningDataModule):
         if self.broken:
             named = listing(list(self.broken.values()))
             notes.append(f"{len(self.broken)} images were left out since they cannot be read: {named}.")
-        if self.has_pixel_truth and self._images is not None:
+        if self.has_pixel_truth and self._pyramid is not None:
             n_anomalous = len(self._test_anomalies())
             notes.append(
                 f"{len(self._truth)} of {n_anomalous} anomalous test images have their defective pixels marked."
@@ -217,8 +223,8 @@ class AnomalyDataModule(pl.LightningDataModule):
 
     def _cached(self, positions: NDArray[np.int64], labels: NDArray[np.int64]) -> CachedImages:
         self.setup()
-        assert self._images is not None
-        return CachedImages(self._images, np.searchsorted(self.used, positions), labels, positions)
+        assert self._pyramid is not None
+        return CachedImages(self._pyramid, np.searchsorted(self.used, positions), labels, positions)
 
     def _evaluation(self, images: CachedImages) -> BatchLoader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from semigan_pl.data.protocol import ClassRoles, Positions, Protocol, generator
 
-ANOMALOUS_TEST_SHARE = 0.5  # as without groups: half of every anomalous class is tested
 MOST_ROUNDS = 10  # most sets of groups settle in two to five
 
 
@@ -30,9 +29,11 @@ def parts_of_groups(
     """A part for every image, so that no group is divided.
 
     A group that the data set put in a part lies there whole. Every other one, in an order drawn by the seed, is tested
-    if that brings the tested shares nearer to `test_share` of the normal and half of the anomalous images, both of all
-    of them and of each class (see `_nearest`). Then, unless the data set has normal validation images, groups of the
-    training side validate in the same way. An image without a group is a group of its own.
+    if that brings the tested shares nearer to `test_share` of the normal and `anomaly_test_share` of the anomalous
+    images, both of all of them and of each class (see `_nearest`); with a `fold`, groups that hold a normal image are
+    tested in one fold each (see `_folds`). Then, unless the data set has normal validation images, groups of the
+    training side validate in the same way. An image without a group is a group of its own, and a group of nothing but
+    outlying images is never tested.
 
     Args:
         classes: label of every image, (n,).
@@ -52,19 +53,18 @@ def parts_of_groups(
             " all of its images in one part"
         )
     members = _members(groups)
-    content = _content(classes, members, roles)
+    content = _content(classes, members, roles.normal, roles.tested)  # the test does not depend on what is known
     of_group = np.full(len(content), "", dtype="<U5")
     of_group[members[parts != ""]] = parts[parts != ""]
 
-    normal_columns = [True, False, *([True] * len(roles.normal)), *([False] * len(roles.anomalous))]
-    shares = np.where(normal_columns, protocol.test_share, ANOMALOUS_TEST_SHARE)
-    free = np.flatnonzero(of_group == "")
-    tested = _nearest(content[free], shares, generator(protocol.seed, "groups of test"))
-    of_group[free] = np.where(tested, "test", "train")
+    free = (of_group == "") & content.any(axis=1)
+    of_group[of_group == ""] = "train"
+    of_group[free] = np.where(_tested(content[free], roles, protocol), "test", "train")
     holds_normal = content[:, 0] > 0
     if protocol.validation_share and not (holds_normal & (of_group == "val")).any():
         training = np.flatnonzero(of_group == "train")
-        shares = np.full(len(shares), protocol.validation_share)
+        content = _content(classes, members, roles.normal, roles.anomalous)
+        shares = np.full(content.shape[1], protocol.validation_share)
         validating = _nearest(content[training], shares, generator(protocol.seed, "groups of validation"))
         of_group[training[validating]] = "val"
     _check(of_group[holds_normal], protocol)
@@ -80,12 +80,39 @@ def _members(groups: NDArray[np.str_]) -> Positions:
     return members
 
 
-def _content(classes: Positions, members: Positions, roles: ClassRoles) -> NDArray[np.float64]:
+def _content(classes: Positions, members: Positions, normal: list[int], anomalous: list[int]) -> NDArray[np.float64]:
     """Images of every group, (n_groups, 2 + n_classes): all normal ones, all anomalous ones, those of each class."""
-    labels = [*roles.normal, *roles.anomalous]
-    kinds = [np.isin(classes, roles.normal), np.isin(classes, roles.anomalous), *(classes == label for label in labels)]
+    kinds = [np.isin(classes, normal), np.isin(classes, anomalous), *(classes == label for label in normal + anomalous)]
     n_groups = int(members.max(initial=-1)) + 1
     return np.stack([np.bincount(members[kind], minlength=n_groups) for kind in kinds], axis=1).astype(np.float64)
+
+
+def _tested(content: NDArray[np.float64], roles: ClassRoles, protocol: Protocol) -> NDArray[np.bool_]:
+    """Which groups are tested, (n_groups,)."""
+    is_normal = [True, False, *([True] * len(roles.normal)), *([False] * len(roles.tested))]  # by column
+    shares = np.where(is_normal, protocol.test_share, protocol.anomaly_test_share)
+    if protocol.fold is None:
+        return _nearest(content, shares, generator(protocol.seed, "groups of test"))
+    tested = np.zeros(len(content), dtype=bool)
+    holds_normal = content[:, 0] > 0
+    tested[holds_normal] = _folds(content[holds_normal], protocol) == protocol.fold
+    chance = generator(protocol.seed, "groups of test", protocol.fold)
+    tested[~holds_normal] = _nearest(content[~holds_normal], shares, chance)
+    return tested
+
+
+def _folds(content: NDArray[np.float64], protocol: Protocol) -> Positions:
+    """The fold of every group, (n_groups,): the largest first, each into the fold that holds least of its classes."""
+    order = generator(protocol.seed, "groups of folds").permutation(len(content))
+    order = order[np.argsort(-content[order, 0], kind="stable")]
+    weights = 1 / np.maximum(content.sum(axis=0), 1) ** 2
+    held = np.zeros((protocol.n_folds, content.shape[1]))
+    folds = np.zeros(len(content), dtype=np.int64)
+    for group in order:
+        # Of all folds this one adds least to the sum of squared shares, hence to the distance from equal shares.
+        folds[group] = np.argmin(held @ (weights * content[group]))
+        held[folds[group]] += content[group]
+    return folds
 
 
 def _nearest(

@@ -13,7 +13,10 @@ NEUTRAL: dict[str, Any] = {
     "known_classes": None,
     "outlier_share": None,
     "test_limit": None,
+    "merge_parts": False,
     "test_share": 0.2,
+    "anomaly_test_share": 0.5,
+    "fold": None,
     "validation_share": 0.1,
     "seed": 0,
 }

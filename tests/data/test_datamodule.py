@@ -21,16 +21,18 @@ from semigan_pl.data.digits import digits
 from semigan_pl.data.image_source import ImageFiles, ImageSource
 from semigan_pl.data.protocol import Protocol
 from semigan_pl.data.transforms import ImageFormat
+from semigan_pl.growth import Phase, ProgressiveSchedule, resize_to
 from semigan_pl.types import Batch
+from tests.conftest import compose_config
 from tests.data.protocols import make_protocol
 
-CONF = Path(__file__).parents[2] / "conf"
-DATA_CONFIGS = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
+DATA_CONFIGS = sorted(path.stem for path in (Path(__file__).parents[2] / "conf" / "data").glob("*.yaml"))
 
 
 def data_module(
     source: ImageSource | None = None,
     max_images: int = 64,
+    schedule: ProgressiveSchedule | None = None,
     known_list: str | None = None,
     skip_broken: bool = False,
     **knobs: Any,
@@ -46,6 +48,7 @@ def data_module(
         None,
         64,
         max_images,
+        schedule,
         known_list,
         skip_broken,
     )
@@ -174,6 +177,42 @@ def test_resumed_training_sees_the_same_batches(tmp_path: Path, batches: int) ->
     assert len(set(whole.validated)) == len(whole.validated) > 0
 
 
+GROWTH = ProgressiveSchedule(
+    [
+        Phase(4, fade=0, hold=22, batch_size=8, lr=0.1),
+        Phase(8, fade=10, hold=6, batch_size=4, lr=0.1),
+        Phase(16, fade=8, hold=8, batch_size=2, lr=0.1),
+    ]
+)
+
+
+def test_growing_training_follows_the_schedule(tmp_path: Path) -> None:
+    """Sizes, resolutions and fades of all batches; what is shown differs from the full size by the rounding alone."""
+    data = data_module(schedule=GROWTH, max_images=54)
+    spy = fit(data, Spy(4, tmp_path / "last.ckpt"))
+    # 8 px begins at 22 images, within the third batch, and at 24 with 2 of its 10 fading images behind it.
+    starts = [0, 8, 16, 24, 28, 32, 36, *range(40, 54, 2)]
+    stages = [GROWTH.at(start) for start in starts]
+    assert [batch.images.shape[-1] for batch in spy.batches] == [4] * 3 + [8] * 4 + [16] * 7
+    assert stages[3].alpha == pytest.approx(0.2)
+    assert [len(batch.unlabelled) for batch in spy.batches] == [8] * 3 + [4] * 4 + [2] * 7
+    assert all(len(batch.unlabelled) == len(batch.known_anomalies) for batch in spy.batches)
+    for batch, stage in zip(spy.batches, stages, strict=True):
+        whole = np.stack([data.image_format(data.source.read(index)) for index in batch.indices.tolist()])
+        expected = resize_to(torch.from_numpy(whole) / 127.5 - 1, stage)
+        torch.testing.assert_close(batch.images, expected, atol=0.5001 / 127.5, rtol=0)
+    resumed = fit(data_module(schedule=GROWTH, max_images=54), Spy(), checkpoint=tmp_path / "last.ckpt")
+    for before, after in zip(spy.batches[4:], resumed.batches, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert next(iter(data.val_dataloader())).images.shape[-1] == 16
+
+
+def test_growth_has_to_end_at_the_full_size() -> None:
+    smaller = ProgressiveSchedule(GROWTH.phases[:2])
+    with pytest.raises(ValueError, match=r"growth\.last=8 is not data\.image_size=16"):
+        data_module(schedule=smaller)
+
+
 def test_weights_from_elsewhere_continue_their_count() -> None:
     spy = Spy()
     spy.images_seen.fill_(40)
@@ -196,9 +235,8 @@ def test_summary_counts_what_is_there() -> None:
 
 @pytest.mark.parametrize("name", DATA_CONFIGS)
 def test_every_data_config_names_what_exists(name: str) -> None:
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        config = hydra.compose(f"data/{name}", overrides=["+seed=5", "+max_images=640", "+block_size=64"])
-    OmegaConf.resolve(config)
+    config = compose_config(f"data={name}", "seed=5")
+    OmegaConf.resolve(config.data)
     assert config.data.name == name
     assert config.data.module.protocol.seed == 5
     source = hydra.utils.get_object(config.data.source._target_)
@@ -208,16 +246,8 @@ def test_every_data_config_names_what_exists(name: str) -> None:
 
 
 def test_config_builds_the_data_module(tmp_path: Path) -> None:
-    overrides = [
-        "+seed=0",
-        "+max_images=640",
-        "+block_size=64",
-        "data.n_normal=2",
-        f"data.cache_dir={tmp_path}",
-        "data.cache_memory_mb=0",
-    ]
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        config = hydra.compose("data/digits", overrides=overrides)
+    on_disk = (f"data.cache_dir={tmp_path}", "data.cache_memory_mb=0")
+    config = compose_config("data=digits", "max_images=640", "data.n_normal=2", *on_disk)
     data = hydra.utils.instantiate(config.data.module, _convert_="all")
     assert isinstance(data, AnomalyDataModule)
     assert (len(data.roles.normal), data.max_images, data.batch_size) == (2, 640, 32)

@@ -14,7 +14,7 @@ from semigan_pl.data.protocol import ClassRoles
 from semigan_pl.data.splits import Splits, draw_splits
 from tests.data.protocols import make_protocol
 
-ROLES = ClassRoles(normal=[0], anomalous=[1, 2], known=[1, 2])
+ROLES = ClassRoles(normal=[0], tested=[1, 2], known=[1, 2])
 
 
 def assign(classes: Any, groups: Any, parts: Any = None, roles: ClassRoles = ROLES, **knobs: Any) -> list[str]:
@@ -101,6 +101,52 @@ def test_shares_are_within_half_a_group(sizes: list[int], test_share: float, see
         assert one_group or abs(validating.sum() - 0.1 * training.sum()) <= max(sizes) / 2 + 1e-9
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    images=grouped_sets(), n_folds=st.integers(2, 5), seed=st.integers(0, 5), contamination=st.sampled_from([0.0, 0.1])
+)
+def test_folds_test_every_normal_image_once(
+    images: tuple[np.ndarray, np.ndarray, np.ndarray], n_folds: int, seed: int, contamination: float
+) -> None:
+    classes, parts, groups = images
+    assume(len(set(groups[(classes == 0) & (groups != "")])) + ((classes == 0) & (groups == "")).sum() >= n_folds + 2)
+    knobs = {"seed": seed, "contamination": contamination, "test_share": 1 / n_folds, "merge_parts": True}
+    tested = []
+    for fold in range(n_folds):
+        try:
+            splits = draw(classes, groups, parts, fold=fold, **knobs)
+        except ValueError as error:
+            assume("hidden anomalies" not in str(error) and "no anomalous image" not in str(error))
+            raise
+        sides = [set(groups[np.concatenate(side)]) - {""} for side in (splits[:2], splits[2:4], splits[4:])]
+        assert not (sides[0] & sides[1] | sides[0] & sides[2] | sides[1] & sides[2])
+        tested += splits.test[classes[splits.test] == 0].tolist()
+    assert sorted(tested) == np.flatnonzero(classes == 0).tolist()
+
+
+def test_folds_of_groups_are_of_one_size() -> None:
+    classes, groups = blocks(*[(2, 0)] * 10, *[(4, 0)] * 5, *[(1, 1)] * 30, *[(3, 2)] * 10)
+    tested = [np.array(assign(classes, groups, fold=fold)) == "test" for fold in range(5)]
+    counts = [[int(test[np.array(classes) == label].sum()) for label in (0, 1, 2)] for test in tested]
+    assert counts == [[8, 15, 15]] * 5  # 40 normal images in five folds; half of 30 anomalies of either kind
+    assert len({tuple(test[np.array(classes) == 1]) for test in tested}) == 5
+
+
+def test_anomalies_are_tested_by_their_own_share() -> None:
+    classes, groups = blocks(*[(2, 0)] * 30, *[(1, 1)] * 20, *[(1, 2)] * 10)
+    parts = np.array(assign(classes, groups, anomaly_test_share=0.9))
+    assert [int((parts[np.array(classes) == label] == "test").sum()) for label in (0, 1, 2)] == [12, 18, 9]
+
+
+def test_merged_parts_may_divide_a_group() -> None:
+    classes, groups = blocks(*[(2, 0)] * 30, *[(2, 1)] * 10)
+    parts = np.where(np.arange(len(classes)) % 2, "train", "test")
+    with pytest.raises(ValueError, match=r"group 'g0' lies in test and in train"):
+        draw(classes, groups, parts)
+    for merged, plain in zip(draw(classes, groups, parts, merge_parts=True), draw(classes, groups), strict=True):
+        np.testing.assert_array_equal(merged, plain)
+
+
 @pytest.mark.parametrize("contamination", [0.0, 0.1])
 @pytest.mark.parametrize("divided", [True, False])
 def test_without_groups_nothing_changes(contamination: float, divided: bool) -> None:
@@ -180,6 +226,26 @@ def test_outlier_classes() -> None:
     protocol = make_protocol(normal_classes=[0], known_anomalies=None)
     splits = draw_splits(np.array(classes), np.full(120, ""), protocol, outlier_classes=[2], groups=groups)
     assert np.bincount(np.array(classes)[splits.test]).tolist() == [8, 0, 20]
+
+
+def test_outlying_images_follow_their_groups_and_are_never_tested() -> None:
+    # Twenty groups hold normal and outlying images, twenty outliers that are tested, twenty outlying ones alone.
+    classes = np.array([0, 0, 1] * 20 + [2, 2] * 20 + [1, 1] * 20)
+    groups = [f"g{n // 3}" for n in range(60)] + [f"h{n // 2}" for n in range(40)] + [f"i{n // 2}" for n in range(40)]
+    names = np.array(groups)
+
+    def drawn(**knobs: Any) -> Splits:
+        protocol = make_protocol(normal_classes=[0], known_anomalies=None, contamination=0.1, **knobs)
+        return draw_splits(classes, np.full(len(classes), ""), protocol, outlier_classes=[2], groups=groups)
+
+    splits = drawn(known_classes="outlying")
+    np.testing.assert_array_equal(splits.test, drawn().test)
+    assert set(classes[splits.test]) == {0, 2}
+    assert set(classes[splits.train_known]) == set(classes[splits.val_known]) == {1}
+    sides = [set(names[np.concatenate(side)]) for side in (splits[:2], splits[2:4], splits[4:])]
+    assert not (sides[0] & sides[1] | sides[0] & sides[2] | sides[1] & sides[2])
+    known = np.concatenate([splits.train_known, splits.val_known])
+    assert sorted(known) == [n for n in np.flatnonzero(classes == 1) if groups[n] not in sides[2]]
 
 
 def test_errors() -> None:

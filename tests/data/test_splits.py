@@ -30,6 +30,7 @@ def per_class(positions: np.ndarray) -> list[int]:
 
 @st.composite
 def protocols(drawing: st.DrawFn) -> Protocol:
+    merged = drawing(st.booleans())
     normal = drawing(st.lists(st.integers(0, 9), min_size=1, max_size=4, unique=True))
     others = [label for label in range(10) if label not in normal]
     return make_protocol(
@@ -39,6 +40,9 @@ def protocols(drawing: st.DrawFn) -> Protocol:
         known_classes=drawing(st.none() | st.just(others[:2])),
         outlier_share=drawing(st.none() | st.sampled_from([0.1, 0.5, 0.9])),
         test_limit=drawing(st.none() | st.integers(40, 400)),
+        merge_parts=merged,
+        anomaly_test_share=drawing(st.sampled_from([0.2, 0.5])),
+        fold=drawing(st.none() | st.integers(0, 4)) if merged else None,
         validation_share=drawing(st.sampled_from([0.05, 0.1, 0.5])),
         max_per_class=drawing(st.none() | st.integers(60, 120)),
         seed=drawing(st.integers(0, 5)),
@@ -57,7 +61,7 @@ def test_random_protocols(protocol: Protocol, divided: bool) -> None:
     assert len(np.unique(joined)) == len(joined)  # pairwise disjoint
     for first, second in zip(splits, draw(protocol, parts), strict=True):
         np.testing.assert_array_equal(first, second)
-    if divided:
+    if divided and not protocol.merge_parts:
         assert set(parts[splits.test]) == {"test"}
         assert set(parts[np.concatenate(splits[:4])]) == {"train"}
 
@@ -186,6 +190,10 @@ def test_classes_by_name_before_label() -> None:
         ({"normal_classes": ["11"]}, r"names '11'.*0 \(0\), 1 \(1\)"),
         ({"normal_classes": []}, r"data\.normal_classes=\[\] is empty"),
         ({"normal_classes": range(10), "known_anomalies": 0, "contamination": 0}, "no anomalous image"),
+        (
+            {"known_classes": "outlying"},
+            r"data\.known_classes=outlying means .*there are none here.*null for all tested",
+        ),
         ({"known_classes": [8]}, r"data\.known_classes names '8', which is not anomalous"),
         ({"known_anomalies": 442}, "needs 442 known anomalies.* have 441 "),
         ({"known_classes": [1], "known_anomalies": 51}, r"needs 51 known anomalies.* have \d\d "),
@@ -209,6 +217,12 @@ def test_errors_of_the_draw(changes: dict[str, object], message: str) -> None:
         {"known_anomalies": 2.5},
         {"outlier_share": 0},
         {"test_share": 1},
+        {"anomaly_test_share": 0},
+        {"anomaly_test_share": 1.1},
+        {"merge_parts": 1},
+        {"fold": -1},
+        {"fold": 5},
+        {"fold": 0, "test_share": 0.7},
         {"max_per_class": 0},
         {"test_limit": 0},
         {"seed": -1},
