@@ -19,7 +19,8 @@ from omegaconf.errors import OmegaConfBaseException
 CONF = Path(__file__).parents[1] / "conf"
 PATHS = ("run", "checkpoint", "data.root", "data.clutter", "data.cache_dir", "data.known_list", "data.manifest")
 ADDED = ("experiment", "sweep")  # groups without a default
-BAD_INPUT = (ValueError, OSError, HydraException, OmegaConfBaseException)  # shown as one sentence, without a traceback
+# shown as one sentence, without a traceback
+BAD_INPUT = (ValueError, OSError, FloatingPointError, HydraException, OmegaConfBaseException)
 
 
 def quoted(argument: str) -> str:

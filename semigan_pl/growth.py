@@ -148,8 +148,8 @@ def doubling_schedule(
     hold: int,
     batch_sizes: Mapping[int, int],
     learning_rates: Mapping[int, float],
-    last_hold: int | None = None,
-    max_images: int | None = None,
+    last_hold: int | None,
+    max_images: int | None,
 ) -> ProgressiveSchedule:
     """The reference's schedule: every resolution from `first` to `last` px fades in and is held equally long.
 
@@ -177,10 +177,11 @@ def doubling_schedule(
 
 def _from(values: Mapping[int, Number], resolution: int, what: str) -> Number:
     """The value of the largest resolution that is not above this one."""
-    reached = [start for start in values if start <= resolution]
+    by_start = {int(start): value for start, value in values.items()}  # typed one by one, keys arrive as text
+    reached = [start for start in by_start if start <= resolution]
     if not reached:
         raise ValueError(f"no {what} is given for {resolution} px: name the resolution, or one below it")
-    return values[max(reached)]
+    return by_start[max(reached)]
 
 
 def halve(images: Tensor) -> Tensor:
@@ -205,6 +206,11 @@ def resize_to(images: Tensor, stage: Stage) -> Tensor:
     if height > stage.resolution:
         images = avg_pool2d(images, height // stage.resolution)
     return images if stage.alpha == 1 else double(halve(images)).lerp(images, stage.alpha)
+
+
+def grows(module: nn.Module) -> bool:
+    """Whether a network inside `module` has a stage."""
+    return any(isinstance(getattr(network, "stage", None), Stage) for network in module.modules())
 
 
 def set_stage(module: nn.Module, stage: Stage) -> None:

@@ -15,15 +15,16 @@ ALLOWED = {
     "networks": {"growth", "checks"},
     "losses": {"checks"},
     "evaluation": {"checks"},
-    "data": {"types", "atomic", "progress", "checks"},
+    "data": {"types", "atomic", "progress", "checks", "growth"},
     "latent_search": {"losses", "checks"},
     "methods": {"types", "checks", "losses", "latent_search", "evaluation"},
-    "callbacks": {"methods", "types", "atomic", "checks", "latent_search", "evaluation"},
+    "callbacks": {"methods", "types", "atomic", "checks", "growth", "latent_search", "evaluation"},
     "report": {"evaluation", "atomic"},
     "loggers": {"atomic", "report"},
     "settings": set(),
     "checkpoints": set(),
     "command_line": set(),
+    "strategy": set(),
     "detector": {"checkpoints", "types", "data", "evaluation", "methods"},
 }
 ALLOWED["tasks"] = set(ALLOWED)  # the top: they see everything

@@ -12,8 +12,10 @@ import pytest
 
 from semigan_pl.callbacks.checkpoint import PeriodicCheckpoint
 from semigan_pl.callbacks.generator_ema import GeneratorEMA
+from semigan_pl.callbacks.growth import Growth
 from semigan_pl.callbacks.image_grid import ImageGrid
 from semigan_pl.callbacks.progress import ProgressBar
+from semigan_pl.callbacks.rehearsal import Rehearsal
 from semigan_pl.callbacks.score_writer import ScoreWriter
 from semigan_pl.callbacks.timing import TimeEstimate
 from semigan_pl.checks import is_number, number, share, shown, whole, yes_or_no
@@ -24,6 +26,7 @@ from semigan_pl.data.transforms import ImageFormat
 from semigan_pl.evaluation.calibration import Decision
 from semigan_pl.latent_search import LatentSearch
 from semigan_pl.losses.adversarial import Hinge, check_gamma
+from semigan_pl.methods.updates import Updates
 from semigan_pl.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from tests.commands import SMALL, call
 from tests.data.protocols import make_protocol
@@ -96,7 +99,7 @@ def decision(**changed: Any) -> Decision:
 def data_module(**changed: Any) -> AnomalyDataModule:
     parts = (digits(), make_protocol(normal_classes=[8]), ImageFormat(16, 1, "pad", None), ImageCache("unused", 100))
     usual: dict[str, Any] = {"batch_size": 8, "known_batch_size": None, "eval_batch_size": 8, "max_images": 0}
-    return AnomalyDataModule(*parts, **usual | {"known_list": None, "skip_broken": False} | changed)
+    return AnomalyDataModule(*parts, **usual | {"schedule": None, "known_list": None, "skip_broken": False} | changed)
 
 
 CASES: list[tuple[str, Callable[..., Any], dict[str, Any]]] = [
@@ -114,8 +117,14 @@ CASES: list[tuple[str, Callable[..., Any], dict[str, Any]]] = [
     ("model.decision.margin=nan ", decision, {"margin": math.nan}),
     ("model.decision.quantile=1 ", decision, {"quantile": 1}),
     ("model.decision.quantile=0 ", decision, {"quantile": 0}),
-    ("loss.gradient_penalty=-1 ", Hinge, {"gradient_penalty": -1, "drift": 0}),
-    ("loss.drift=nan ", Hinge, {"gradient_penalty": 0, "drift": math.nan}),
+    ("loss.gradient_penalty=-1 ", Hinge, {"gradient_penalty": -1, "penalty_every": 1, "drift": 0}),
+    ("loss.drift=nan ", Hinge, {"gradient_penalty": 0, "penalty_every": 1, "drift": math.nan}),
+    ("loss.penalty_every=0 ", Hinge, {"gradient_penalty": 0, "penalty_every": 0, "drift": 0}),
+    ("model.updates.accumulate=0 ", Updates, {"accumulate": 0, "clip_d": None, "clip_g": None}),
+    ("model.updates.clip_d=0 ", Updates, {"accumulate": 1, "clip_d": 0, "clip_g": None}),
+    ("model.updates.clip_g=nan ", Updates, {"accumulate": 1, "clip_d": None, "clip_g": math.nan}),
+    ("callbacks.growth.reset_optimizers=1 ", Growth, {"schedule": None, "reset_optimizers": 1}),
+    ("callbacks.rehearsal.steps=-1 ", Rehearsal, {"schedule": None, "steps": -1}),
     ("model.gamma=null ", check_gamma, {"gamma": None}),
     ("model.gamma=half ", check_gamma, {"gamma": "half"}),
     ("network_sizes.*.width=0 ", DCGANDiscriminator, {"image_size": 16, "channels": 1, "width": 0}),
@@ -125,12 +134,18 @@ CASES: list[tuple[str, Callable[..., Any], dict[str, Any]]] = [
         {"image_size": 16, "channels": 1, "width": 4, "latent_dim": 1.5, "prior": "normal"},
     ),
     ("callbacks.generator_ema.half_life=0 ", GeneratorEMA, {"half_life": 0}),
-    ("callbacks.image_grid.grids=-1 ", ImageGrid, {"grids": -1, "images": 1, "max_images": 0}),
-    ("callbacks.image_grid.images=0 ", ImageGrid, {"grids": 0, "images": 0, "max_images": 0}),
-    ("max_images=null ", ImageGrid, {"grids": 0, "images": 1, "max_images": None}),
-    ("callbacks.checkpoint.seconds=0 ", PeriodicCheckpoint, {"seconds": 0}),
-    ("callbacks.time_estimate.after_seconds=-1 ", TimeEstimate, {"after_seconds": -1, "max_images": 0}),
-    ("max_images=-1 ", TimeEstimate, {"after_seconds": 0, "max_images": -1}),
+    ("callbacks.image_grid.grids=-1 ", ImageGrid, {"grids": -1, "images": 1, "max_images": 0, "image_size": 16}),
+    ("callbacks.image_grid.images=0 ", ImageGrid, {"grids": 0, "images": 0, "max_images": 0, "image_size": 16}),
+    ("max_images=null ", ImageGrid, {"grids": 0, "images": 1, "max_images": None, "image_size": 16}),
+    ("callbacks.checkpoint.seconds=0 ", PeriodicCheckpoint, {"seconds": 0, "images": None, "keep": False}),
+    ("callbacks.checkpoint.images=0 ", PeriodicCheckpoint, {"seconds": 1, "images": 0, "keep": False}),
+    ("callbacks.checkpoint.keep=0 ", PeriodicCheckpoint, {"seconds": 1, "images": None, "keep": 0}),
+    (
+        "callbacks.time_estimate.after_seconds=-1 ",
+        TimeEstimate,
+        {"after_seconds": -1, "max_images": 0, "schedule": None},
+    ),
+    ("max_images=-1 ", TimeEstimate, {"after_seconds": 0, "max_images": -1, "schedule": None}),
     ("callbacks.progress_bar.refresh_rate=0 ", ProgressBar, {"refresh_rate": 0}),
     ("callbacks.score_writer.examples=-1 ", ScoreWriter, {"examples": -1, "metrics": {}}),
     ("data.cache_memory_mb=-1 ", ImageCache, {"folder": "x", "memory_mb": -1}),
@@ -164,8 +179,8 @@ def test_a_wrong_value_stops_the_construction(said: str, make: Callable[..., Any
 def test_the_extremes_that_make_sense_are_accepted() -> None:
     search(steps=0, lambda_=1)
     decision(margin=-1, quantile=0.001)
-    ImageGrid(grids=0, images=1, max_images=0)
-    TimeEstimate(after_seconds=0, max_images=0)
+    ImageGrid(grids=0, images=1, max_images=0, image_size=16)
+    TimeEstimate(after_seconds=0, max_images=0, schedule=None)
     ScoreWriter(examples=0, metrics={})
     data_module(batch_size=1, known_batch_size=1, eval_batch_size=1, max_images=0, skip_broken=True)
     make_protocol(known_anomalies=1.0, test_limit=2, normal_classes=(8,), known_classes=["a"])

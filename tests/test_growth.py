@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from semigan_pl import growth
 from semigan_pl.growth import (
     Phase,
     ProgressiveSchedule,
     Stage,
     double,
-    doubling_schedule,
     halve,
     level,
     resize_to,
     set_stage,
 )
 
+doubling_schedule = partial(growth.doubling_schedule, last_hold=None, max_images=None)
 BATCHES = {4: 16, 256: 14, 512: 6, 1024: 3}
 RATES = {4: 0.001, 256: 0.0015}
 

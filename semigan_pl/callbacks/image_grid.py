@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.utilities import rank_zero_only
+from torch.nn.functional import interpolate
 from torchvision.utils import save_image
 
 from semigan_pl.atomic import replacing
@@ -24,12 +25,14 @@ class ImageGrid(Callback):
         grids: how many over a whole training.
         images: samples per grid.
         max_images: length of the training.
+        image_size: of the data, in pixels; samples of a growing generator are enlarged to it.
     """
 
-    def __init__(self, grids: int, images: int, max_images: int) -> None:
+    def __init__(self, grids: int, images: int, max_images: int, image_size: int) -> None:
         grids = whole("callbacks.image_grid.grids", grids, least=0)
         self.every = max(1, whole("max_images", max_images, least=0) // max(1, grids))
         self.images = whole("callbacks.image_grid.images", images, least=1)
+        self.image_size = image_size
         self._next = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
@@ -52,5 +55,7 @@ class ImageGrid(Callback):
         with torch.no_grad(), frozen(generator):
             z = generator.sample_latents(self.images, torch.Generator().manual_seed(0))  # type: ignore[operator]
             samples = generator(z.to(pl_module.device)).cpu()
+        if (times := self.image_size // samples.shape[-1]) > 1:  # samples of a low stage, large enough to be looked at
+            samples = interpolate(samples, scale_factor=times, mode="nearest")
         with replacing(path) as partial:
             save_image(samples, partial, nrow=int(self.images**0.5), padding=1, normalize=True, value_range=(-1, 1))

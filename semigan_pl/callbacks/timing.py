@@ -8,6 +8,7 @@ from typing import Any
 from pytorch_lightning import Callback, Trainer
 
 from semigan_pl.checks import number, whole
+from semigan_pl.growth import ProgressiveSchedule
 from semigan_pl.methods.base import AnomalyModule
 
 
@@ -60,13 +61,14 @@ class TimeEstimate(Callback):
     Args:
         after_seconds: of training, the first batch (which is slow) not counted.
         max_images: length of the training.
+        schedule: of growing networks, whose phases take different times: see Rehearsal. Then nothing is printed here.
     """
 
-    def __init__(self, after_seconds: float, max_images: int) -> None:
+    def __init__(self, after_seconds: float, max_images: int, schedule: ProgressiveSchedule | None) -> None:
         self.after_seconds = number("callbacks.time_estimate.after_seconds", after_seconds, least=0)
         self.max_images = whole("max_images", max_images, least=0)
         self._start: tuple[float, int] | None = None
-        self._done = False
+        self._done = schedule is not None
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self._done:

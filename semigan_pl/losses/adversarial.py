@@ -18,22 +18,31 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from semigan_pl.checks import is_number, number, shown
+from semigan_pl.checks import is_number, number, shown, whole
 
 
 @dataclass(frozen=True)
 class AdversarialLoss(ABC):
     """What both players pay, and the regularisers that belong to the loss.
 
-    gradient_penalty: weight of the WGAN-GP penalty, 0 = none.  drift: weight of mean f(x_r)^2 (Karras et al. 2018).
+    gradient_penalty: weight of the WGAN-GP penalty, 0 = none.
+    penalty_every: discriminator steps per penalty; with more than 1 it is lazy (Karras et al. 2020): so many times the
+        weight, every so many steps.
+    drift: weight of mean f(x_r)^2 (Karras et al. 2018).
     """
 
     gradient_penalty: float
+    penalty_every: int
     drift: float
 
     def __post_init__(self) -> None:
         number("loss.gradient_penalty", self.gradient_penalty, least=0)
+        whole("loss.penalty_every", self.penalty_every, least=1)
         number("loss.drift", self.drift, least=0)
+
+    def penalty_weight(self, step: int) -> float:
+        """Weight of the gradient penalty in the discriminator's step number `step`, counted from 0."""
+        return 0.0 if step % self.penalty_every else self.gradient_penalty * self.penalty_every
 
     @abstractmethod
     def real(self, logits: Tensor) -> Tensor:

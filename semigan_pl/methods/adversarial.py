@@ -12,12 +12,15 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from semigan_pl.checks import shown, whole
+from semigan_pl.checks import shown, whole, yes_or_no
 from semigan_pl.evaluation.calibration import Decision
 from semigan_pl.losses.adversarial import AdversarialLoss, check_gamma, discriminator_terms
 from semigan_pl.losses.penalties import gradient_penalty, interpolate
 from semigan_pl.methods.base import AnomalyModule
+from semigan_pl.methods.updates import Updates
 from semigan_pl.types import Batch
+
+PLAYERS = ("discriminator", "generator")  # in the order in which they move, and in which their optimizers are kept
 
 
 class AdversarialModule(AnomalyModule):
@@ -30,10 +33,13 @@ class AdversarialModule(AnomalyModule):
         generator: latents (N, latent_dim) to images, with `sample_latents(n, noise)`.
         discriminator: images to logits (N,), high for real and normal, with `features` and `verdict`.
         optimizers: {"generator": ..., "discriminator": ...}, each from parameters to an optimizer.
+        updates: how both players step.
         loss: what both players pay.
         gamma: share of generated images on the fake side, in (0, 1]; 1 ignores the known anomalies.
         real_weight: weight of the real term: 1 (balanced) or "gamma" (the paper's equation 15 read literally).
         critic_steps: discriminator updates per generator update.
+        channels_last: keep weights and activations channel by channel for each pixel.
+        compile: translate both networks with torch.compile; the gradient penalty cannot use the translation.
         name, decision, block_size: see AnomalyModule.
         seed: of the training noise, a function of (seed, images seen) alone.
     """
@@ -43,10 +49,13 @@ class AdversarialModule(AnomalyModule):
         generator: nn.Module,
         discriminator: nn.Module,
         optimizers: Mapping[str, Callable[..., torch.optim.Optimizer]],
+        updates: Updates,
         loss: AdversarialLoss,
         gamma: float,
         real_weight: float | str,
         critic_steps: int,
+        channels_last: bool,
+        compile: bool,
         name: str,
         decision: Decision,
         block_size: int,
@@ -55,12 +64,16 @@ class AdversarialModule(AnomalyModule):
         super().__init__(name, decision, block_size)
         check_gamma(gamma)
         self.automatic_optimization = False
-        # channels last: a step of the 32 px DCGAN takes 0.7 times as long on a CPU (measured), and GPUs prefer it too
-        self.generator = generator.to(memory_format=torch.channels_last)
-        self.discriminator = discriminator.to(memory_format=torch.channels_last)
+        layout = torch.channels_last if yes_or_no("model.channels_last", channels_last) else torch.contiguous_format
+        self.generator = generator.to(memory_format=layout)
+        self.discriminator = discriminator.to(memory_format=layout)
         self.ema_generator = copy.deepcopy(self.generator).requires_grad_(False)
         self.averaged = False  # whether a callback keeps `ema_generator`
+        if yes_or_no("model.compile", compile):
+            for network in (self.generator, self.discriminator):
+                network.compile()
         self.make_optimizers = dict(optimizers)
+        self.updates = updates
         self.loss = loss
         self.gamma = gamma
         if real_weight not in (1, "gamma"):
@@ -69,6 +82,7 @@ class AdversarialModule(AnomalyModule):
         self.critic_steps = whole("model.critic_steps", critic_steps, least=1)
         self.seed = whole("model.seed", seed, least=0)
         self.noise = self.noise_at(0)
+        self._micro_batch = (0, 1)  # the one at work, and how many there are
 
     @property
     def best_generator(self) -> nn.Module:
@@ -76,17 +90,15 @@ class AdversarialModule(AnomalyModule):
         return self.ema_generator if self.averaged else self.generator
 
     def get_extra_state(self) -> dict[str, Any]:
-        return {**super().get_extra_state(), "averaged": self.averaged}
+        return {**super().get_extra_state(), "averaged": self.averaged, "loss_scales": self.updates.state()}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         super().set_extra_state(state)
         self.averaged = state["averaged"]
+        self.updates.load(state.get("loss_scales", {}))
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        return [
-            self.make_optimizers["discriminator"](self.discriminator.parameters()),
-            self.make_optimizers["generator"](self.generator.parameters()),
-        ]
+        return [self.make_optimizers[player](getattr(self, player).parameters()) for player in PLAYERS]
 
     def check_known(self, n_known: int) -> None:
         if self.gamma < 1 and n_known == 0:
@@ -95,20 +107,26 @@ class AdversarialModule(AnomalyModule):
                 "(data.known_anomalies=0, or all of them went to validation): give some, or set model.gamma=1"
             )
 
+    def setup(self, stage: str) -> None:
+        """Before a checkpoint is loaded: float16 needs scaled losses, and Lightning has one scale for both players."""
+        precision: Any = self.trainer.precision_plugin
+        if stage == "fit" and getattr(precision, "scaler", None) is not None:
+            precision.scaler = None
+            self.updates.scale_losses(self.trainer.strategy.root_device.type)
+
     def on_fit_start(self) -> None:
         whole("trainer.log_every_n_steps", self.trainer.log_every_n_steps, least=1)  # type: ignore[attr-defined]
         if (data := getattr(self.trainer, "datamodule", None)) is not None:
             self.check_known(len(data.splits.train_known))
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        optimizer_d, optimizer_g = cast(list[LightningOptimizer], self.optimizers())
         self.noise = self.noise_at(self.images_seen)
-        terms = self._update(optimizer_d, self.discriminator_terms, batch)
+        values = self.move("discriminator", batch)
         self.batches_seen += 1
         if self.batches_seen % self.critic_steps == 0:  # a saved counter, not batch_idx: resuming must not shift it
-            terms |= self._update(optimizer_g, self.generator_terms, batch)
+            values |= self.move("generator", batch)
         self.images_seen += int((batch.labels == 0).sum()) * self.trainer.world_size
-        self._log(terms)
+        self._log(values)
 
     def on_train_end(self) -> None:
         """Running statistics differ between processes, each of its own batches: from now on the first one's count."""
@@ -125,9 +143,12 @@ class AdversarialModule(AnomalyModule):
         real_logits, fake_logits = self.discriminator(real), self.discriminator(fake)
         known_logits = None if known is None else self.discriminator(known)
         terms = discriminator_terms(self.loss, real_logits, fake_logits, known_logits, self.gamma, self.real_weight)
-        if self.loss.gradient_penalty > 0:
+        if weight := self.loss.penalty_weight(self.batches_seen):
             points = self._penalty_points(real, fake, known)
-            terms["d_penalty"] = self.loss.gradient_penalty * gradient_penalty(self.discriminator, points).mean()
+            # gradients of gradients: in float32 however one trains, and torch.compile cannot follow them
+            with torch.autocast(self.device.type, enabled=False):
+                penalty = gradient_penalty(self.discriminator.forward, points.float())
+            terms["d_penalty"] = weight * penalty.mean()
         return terms
 
     def generator_terms(self, batch: Batch) -> dict[str, Tensor]:
@@ -136,13 +157,18 @@ class AdversarialModule(AnomalyModule):
         return {"g_adversarial": self.loss.generator(self.discriminator(fake)).mean()}
 
     def sample_latents(self, n: int) -> Tensor:
-        """The next `n` latents of this process: its slice of the noise of the global batch."""
-        everyone = self.generator.sample_latents(n * self.trainer.world_size, self.noise)  # type: ignore[operator]
+        """The next `n` latents of this process and micro-batch: their slice of the noise of the global batch."""
+        everyone = self.generator.sample_latents(self._everyone(n), self.noise)  # type: ignore[operator]
         return self._own(everyone).to(self.device)
 
+    def _everyone(self, n: int) -> int:
+        """Rows of the global batch where this process and micro-batch have `n`."""
+        return n * self._micro_batch[1] * self.trainer.world_size
+
     def _own(self, everyone: Tensor) -> Tensor:
-        """This process's share of rows that are drawn alike on every process, in the order of the global batch."""
-        return everyone.chunk(self.trainer.world_size)[self.trainer.global_rank]
+        """This micro-batch's share of rows that are drawn alike on every process, in the order of the global batch."""
+        part, parts = self._micro_batch
+        return everyone.chunk(self.trainer.world_size)[self.trainer.global_rank].chunk(parts)[part]
 
     def noise_at(self, images_seen: int) -> torch.Generator:
         """The random numbers of one training step, a function of (seed, images_seen): resuming needs no RNG state."""
@@ -151,32 +177,41 @@ class AdversarialModule(AnomalyModule):
 
     def _penalty_points(self, real: Tensor, fake: Tensor, known: Tensor | None) -> Tensor:
         """Points between x_r and x_q ~ p_N: x_q is G(z) with probability gamma, else a known anomaly."""
-        draws = torch.rand(len(real) * self.trainer.world_size, 2, generator=self.noise)
+        draws = torch.rand(self._everyone(len(real)), 2, generator=self.noise)
         draws = self._own(draws).T.to(real)
         if known is not None:
             looped = known[torch.arange(len(real), device=real.device) % len(known)]
             fake = torch.where((draws[0] < self.gamma).view(-1, 1, 1, 1), fake, looped)
         return interpolate(real, fake, draws[1])
 
-    def _update(
-        self, optimizer: LightningOptimizer, loss_terms: Callable[[Batch], dict[str, Tensor]], batch: Batch
-    ) -> dict[str, Tensor]:
-        """One step of one player. Spectral norms are computed once per step, not once per forward pass."""
-        with self.toggled_optimizer(optimizer), parametrize.cached():
-            terms = loss_terms(batch)
-            optimizer.zero_grad()
-            self.manual_backward(torch.stack(list(terms.values())).sum())
-            optimizer.step()
-        return terms
+    def move(self, player: str, batch: Batch) -> dict[str, Tensor]:
+        """One step of one player; returns its loss terms and the norm of its gradient.
 
-    def _log(self, terms: dict[str, Tensor]) -> None:
+        Spectral norms are computed once per step, not once per forward pass.
+        """
+        optimizer = cast(list[LightningOptimizer], self.optimizers())[PLAYERS.index(player)]
+        loss_terms = {"discriminator": self.discriminator_terms, "generator": self.generator_terms}[player]
+        parts, noise = self.updates.micro_batches(batch), self.noise.get_state()
+        values: dict[str, Tensor] = {}
+        with self.toggled_optimizer(optimizer), parametrize.cached():
+            optimizer.zero_grad()
+            for number, part in enumerate(parts):
+                self.noise.set_state(noise)  # every part draws for the whole batch and takes its rows
+                self._micro_batch = number, len(parts)
+                terms = loss_terms(part)
+                loss = self.updates.scalers[player].scale(torch.stack(list(terms.values())).sum() / len(parts))
+                self.manual_backward(loss, retain_graph=number + 1 < len(parts))  # what they share, spectral norms
+                values = {name: values.get(name, 0) + term.detach() / len(parts) for name, term in terms.items()}
+            norm = self.updates.step(player, getattr(self, player), optimizer, self.trainer.strategy)
+        return values | {f"{player[0]}_gradient": norm}
+
+    def _log(self, values: dict[str, Tensor]) -> None:
         """To every logger, against images_seen; and to the progress bar."""
         cycles, rest = divmod(self.batches_seen, self.critic_steps)
         if rest or (cycles > 1 and cycles % self.trainer.log_every_n_steps):  # type: ignore[attr-defined]
             return  # only where both players have moved
-        values = {f"train/{name}": float(term.detach()) for name, term in terms.items()}
+        numbers = {name: float(value) for name, value in values.items()}
         for logger in self.loggers:
-            logger.log_metrics(values, step=self.images_seen)
-        self.log_dict(
-            {name.removeprefix("train/"): value for name, value in values.items()}, prog_bar=True, logger=False
-        )
+            logger.log_metrics({f"train/{name}": value for name, value in numbers.items()}, step=self.images_seen)
+        shown = {name: value for name, value in numbers.items() if not name.endswith("_gradient")}
+        self.log_dict(shown, prog_bar=True, logger=False)

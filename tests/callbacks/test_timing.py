@@ -98,7 +98,7 @@ def test_sessions_of_a_run_add_up_without_the_time_between(clock: Clock) -> None
 
 
 def test_the_estimate_is_printed_once_and_without_the_first_batch(clock: Clock) -> None:
-    estimate, trainer = TimeEstimate(after_seconds=5, max_images=10_000), fake_trainer()
+    estimate, trainer = TimeEstimate(after_seconds=5, max_images=10_000, schedule=None), fake_trainer()
     module: Any = SimpleNamespace(images_seen=0, inspection_seconds=lambda images: 2.0, block_size=8)
     for seconds in (60, 2, 2, 2, 2, 2):  # the first batch is slow, and says nothing of the others
         clock.now += seconds
@@ -114,12 +114,12 @@ def test_several_processes_share_the_scoring() -> None:
     trainer = fake_trainer()
     trainer.world_size = 2
     module: Any = SimpleNamespace(images_seen=0, inspection_seconds=lambda images: 2.0, block_size=8)
-    sentence = TimeEstimate(5, 1000).announce(trainer, module, 10.0, BATCH)
+    sentence = TimeEstimate(5, 1000, None).announce(trainer, module, 10.0, BATCH)
     assert sentence.endswith("takes 1.7 min, then scoring 200 images 25 s.")
 
 
 def test_nothing_is_said_of_a_short_training(clock: Clock) -> None:
-    estimate, trainer = TimeEstimate(after_seconds=5, max_images=300), fake_trainer()
+    estimate, trainer = TimeEstimate(after_seconds=5, max_images=300, schedule=None), fake_trainer()
     for seen in (100, 200, 300):
         clock.now += 2
         estimate.on_train_batch_end(trainer, SimpleNamespace(images_seen=seen), None, BATCH, 0)  # type: ignore[arg-type]
@@ -128,7 +128,7 @@ def test_nothing_is_said_of_a_short_training(clock: Clock) -> None:
 
 def test_no_time_is_negative() -> None:
     module: Any = SimpleNamespace(images_seen=1280, inspection_seconds=lambda images: 2.0, block_size=8)
-    sentence = TimeEstimate(5, 1250).announce(fake_trainer(), module, 10.0, BATCH)
+    sentence = TimeEstimate(5, 1250, None).announce(fake_trainer(), module, 10.0, BATCH)
     assert "-" not in sentence
 
 
@@ -144,7 +144,7 @@ def test_announcing_moves_nothing(name: str, training: bool) -> None:
     modes = [part.training for part in module.modules()]
     frozen = [parameter.requires_grad for parameter in module.parameters()]
     torch_state, *other_states = states()
-    sentence = TimeEstimate(5, 1000).announce(fake_trainer(), module, 10.0, BATCH)
+    sentence = TimeEstimate(5, 1000, None).announce(fake_trainer(), module, 10.0, BATCH)
     assert sentence.startswith("About 1.7 min to go: training at 10 images/s takes 1.7 min, then scoring 200 images ")
     assert torch.equal(torch_state, states()[0])
     assert other_states == list(states()[1:])

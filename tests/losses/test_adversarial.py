@@ -19,7 +19,7 @@ from semigan_pl.losses.adversarial import (
     discriminator_terms,
 )
 
-LOSSES = [cls(0.0, 0.0) for cls in (NonSaturating, Saturating, Hinge, Wasserstein, LeastSquares)]
+LOSSES = [cls(0.0, 1, 0.0) for cls in (NonSaturating, Saturating, Hinge, Wasserstein, LeastSquares)]
 P_NORMAL = np.array([0.4, 0.3, 0.2, 0.1, 0.0])
 P_ANOMALOUS = np.array([0.0, 0.0, 0.1, 0.3, 0.6])
 P_DATA = 0.9 * P_NORMAL + 0.1 * P_ANOMALOUS
@@ -66,7 +66,7 @@ class _Weighted(AdversarialLoss):
     """Turns the batch mean over five bins into an expectation: 5 p(x) loss(f(x))."""
 
     def __init__(self, loss: AdversarialLoss, p_d: Tensor, p_g: Tensor, p_a: Tensor) -> None:
-        super().__init__(0.0, 0.0)
+        super().__init__(0.0, 1, 0.0)
         object.__setattr__(self, "inner", loss)
         object.__setattr__(self, "fakes", [p_g, p_a])
         object.__setattr__(self, "p_d", p_d)
@@ -89,7 +89,7 @@ def test_water_filling_is_the_optimum_of_the_game(gamma: float, p_g: list[float]
     assert level == pytest.approx(kappa, abs=1e-6)
     mixture = gamma * found + (1 - gamma) * P_ANOMALOUS
     logits = torch.tensor(np.log(P_DATA / mixture), requires_grad=True)  # f* = log p_d / p_N
-    loss = Expectation(NonSaturating(0, 0)).d_loss(logits, torch.tensor(found), gamma)
+    loss = Expectation(NonSaturating(0, 1, 0)).d_loss(logits, torch.tensor(found), gamma)
     assert -loss.item() == pytest.approx(value, abs=1e-6)
     (gradient,) = torch.autograd.grad(loss, logits)
     assert gradient.abs().max() < 1e-12
@@ -106,22 +106,22 @@ def test_optimum_differs_from_clipping_and_from_projection_where_the_formula_tur
 def test_literal_form_has_the_same_generator_and_another_discriminator() -> None:
     gamma, p_g = 0.9, torch.tensor(P_NORMAL)
     logits = torch.full((5,), math.log(gamma), dtype=torch.float64, requires_grad=True)  # D = gamma / (1 + gamma)
-    loss = Expectation(NonSaturating(0, 0)).d_loss(logits, p_g, gamma, real_weight=gamma)
+    loss = Expectation(NonSaturating(0, 1, 0)).d_loss(logits, p_g, gamma, real_weight=gamma)
     assert -loss.item() == pytest.approx(-1.314347, abs=1e-6)
     assert torch.autograd.grad(loss, logits)[0].abs().max() < 1e-12
 
 
 def test_fixed_generator_of_the_specification() -> None:
     logits = torch.tensor([0.251314, 0.251314, 0.111226, -0.287682, -1.098612], dtype=torch.float64, requires_grad=True)
-    loss = Expectation(NonSaturating(0, 0)).d_loss(logits, torch.tensor(P_NORMAL), 0.7)
+    loss = Expectation(NonSaturating(0, 1, 0)).d_loss(logits, torch.tensor(P_NORMAL), 0.7)
     assert -loss.item() == pytest.approx(-1.342704, abs=1e-6)
     assert torch.autograd.grad(loss, logits)[0].abs().max() < 1e-6
 
 
 @pytest.mark.parametrize(
     ("loss", "gamma"),
-    [(NonSaturating(0, 0), gamma) for gamma in (1.0, 0.9, 0.7, 0.5)]
-    + [(Saturating(0, 0), 0.7), (LeastSquares(0, 0), 0.7)],
+    [(NonSaturating(0, 1, 0), gamma) for gamma in (1.0, 0.9, 0.7, 0.5)]
+    + [(Saturating(0, 1, 0), 0.7), (LeastSquares(0, 1, 0), 0.7)],
 )
 def test_alternating_game_reaches_the_optimum(loss: AdversarialLoss, gamma: float) -> None:
     """Softmax generator and five logits, alternating steps on exact expectations: p_g ends at the optimum."""
@@ -171,7 +171,7 @@ def test_wasserstein_does_not_see_a_shift_of_the_critic() -> None:
     real, fake, known = (torch.randn(8, generator=generator, dtype=torch.float64) for _ in range(3))
     for gamma in (1.0, 0.7, 0.3):
         losses = [
-            sum(discriminator_terms(Wasserstein(10, 0), real + c, fake + c, known + c, gamma, 1.0).values())
+            sum(discriminator_terms(Wasserstein(10, 1, 0), real + c, fake + c, known + c, gamma, 1.0).values())
             for c in (0.0, 5.0)
         ]
         torch.testing.assert_close(losses[0], losses[1])
@@ -179,13 +179,13 @@ def test_wasserstein_does_not_see_a_shift_of_the_critic() -> None:
 
 def test_drift_holds_the_critic_near_zero() -> None:
     real = torch.tensor([2.0, 4.0])
-    terms = discriminator_terms(Wasserstein(10.0, 0.001), real, real, None, 1.0, 1.0)
+    terms = discriminator_terms(Wasserstein(10.0, 1, 0.001), real, real, None, 1.0, 1.0)
     assert terms["d_drift"].item() == pytest.approx(0.001 * 10)
 
 
 def test_gamma_one_ignores_known_anomalies() -> None:
     known = torch.randn(4, requires_grad=True)
-    terms = discriminator_terms(NonSaturating(0, 0), torch.randn(4), torch.randn(4), known, 1.0, 1.0)
+    terms = discriminator_terms(NonSaturating(0, 1, 0), torch.randn(4), torch.randn(4), known, 1.0, 1.0)
     sum(terms.values()).backward()  # type: ignore[union-attr]
     assert known.grad is not None
     assert torch.equal(known.grad, torch.zeros(4))

@@ -25,7 +25,7 @@ IMAGES = torch.rand(70, 1, 16, 16, generator=torch.Generator().manual_seed(5)) *
 BATCH = Batch(IMAGES[:24], torch.tensor([0] * 16 + [1] * 8), torch.arange(24))
 
 
-def train(module: AnomalyModule, batches: int, **options: Any) -> pl.Trainer:
+def train(module: AnomalyModule, batches: int, batch: Batch = BATCH, **options: Any) -> pl.Trainer:
     """Some training steps on the same batch."""
     trainer = pl.Trainer(
         callbacks=[GeneratorEMA(half_life=64)],
@@ -38,21 +38,22 @@ def train(module: AnomalyModule, batches: int, **options: Any) -> pl.Trainer:
         log_every_n_steps=1,
         **options,
     )
-    trainer.fit(module, _Repeated(batches))
+    trainer.fit(module, _Repeated(batches, batch))
     return trainer
 
 
 class _Repeated:
     """`n` times the same batch; a plain iterable, as the project's loaders are."""
 
-    def __init__(self, n: int) -> None:
+    def __init__(self, n: int, batch: Batch) -> None:
         self.n = n
+        self.batch = batch
 
     def __len__(self) -> int:
         return self.n
 
     def __iter__(self) -> Any:
-        return iter([BATCH] * self.n)
+        return iter([self.batch] * self.n)
 
     def state_dict(self) -> dict[str, Any]:
         return {}
@@ -166,13 +167,13 @@ def test_each_players_step_moves_only_its_own_parameters(name: str) -> None:
         pytest.skip(f"{name} has one player")
     seen = []
 
-    def update(optimizer: Any, loss_terms: Any, batch: Batch) -> dict[str, Tensor]:
+    def move(player: str, batch: Batch) -> dict[str, Tensor]:
         generator, discriminator = snapshot(model.generator), snapshot(model.discriminator)
-        terms = AdversarialModule._update(model, optimizer, loss_terms, batch)
+        values = AdversarialModule.move(model, player, batch)
         seen.append((moved(model.generator, generator), moved(model.discriminator, discriminator)))
-        return terms
+        return values
 
-    model._update = update  # type: ignore[method-assign]
+    model.move = move  # type: ignore[method-assign]
     train(model, 2)
     assert seen == [(False, True), (True, False)] * 2
 
