@@ -188,7 +188,7 @@ def announcement(remaining: list[Remaining], scoring: float) -> str:
     """A line for each phase, and the sum."""
     lines = [
         f"  {part.phase.resolution:>5} px  {part.images:>11,} images  batch {part.phase.batch_size:>4}"
-        f"  {part.phase.batch_size / part.seconds_per_step:>9,.1f} images/s  {duration(part.seconds):>9}"
+        f"  {part.phase.batch_size / part.seconds_per_step:>9,.3g} images/s  {duration(part.seconds):>9}"
         for part in remaining
     ]
     training = sum(part.seconds for part in remaining)

@@ -13,6 +13,21 @@ from semigan_pl.report.tables import class_aurocs, has_both_labels, number
 MOST_CURVES = 8
 COUNTERS = {"images_seen", "epoch", "step"}  # columns of metrics.csv that only count
 PLAYERS = {"d_": "discriminator", "g_": "generator"}
+DISTANCES = "health/swd"  # and the resolution: one unit, so one chart
+GRADIENTS = "gradient"  # what the norms of both players' gradients end with
+CAPTIONS = {  # of charts of several columns, whose names follow
+    "discriminator": "Loss of the discriminator: ",
+    "generator": "Loss of the generator: ",
+    GRADIENTS: "Health: how large the gradients are, as norms: ",
+    DISTANCES: "Health: sliced Wasserstein distance of generated and training images; 0 is no difference of structure. "
+    "Resolutions in pixels: ",
+}
+EXPLANATIONS = {
+    "health/d_accuracy": "Health: how often the discriminator ranks a real image above a generated one. 0.5 is "
+    "guessing, 1 tells them all apart.",
+    "health/diversity": "Health: how diverse the generated images are. 1 is as diverse as the training images, near 0 "
+    "the generator has collapsed.",
+}
 
 
 class Chart(NamedTuple):
@@ -36,18 +51,24 @@ def result_charts(run: RunFiles) -> Iterator[Chart]:
 
 
 def curve_charts(run: RunFiles) -> Iterator[Chart]:
-    """Loss terms of a player share a chart; any other column has a unit of its own, hence a chart of its own."""
+    """Columns of one unit share a chart: a player's losses, gradients, distances. Any other has one of its own."""
     groups: dict[str, dict[str, np.ndarray]] = {}
     for column, values in run.curves.items():
         if column not in COUNTERS and np.isfinite(values).any():
             name = column.removeprefix("train/")
-            groups.setdefault(PLAYERS.get(name[:2], name), {})[name] = values
+            groups.setdefault(_group(name), {})[name.removeprefix(f"{DISTANCES}_")] = values
     for group, columns in list(groups.items())[:MOST_CURVES]:
         file_name = "curves_" + "".join(letter if letter.isalnum() else "_" for letter in group)
         names = ", ".join(columns)
-        caption = f"Loss of the {group}: {names}." if group in PLAYERS.values() else group
-        alt = f"{names} over the images seen in training."
+        caption = f"{CAPTIONS[group]}{names}." if group in CAPTIONS else EXPLANATIONS.get(group, group)
+        alt = f"{group if group == DISTANCES else names} over the images seen in training."
         yield Chart(file_name, charts.training_curves(run.curves["images_seen"], columns), alt, caption, 2.9)
+
+
+def _group(name: str) -> str:
+    if name.startswith(DISTANCES):
+        return DISTANCES
+    return GRADIENTS if name.endswith(f"_{GRADIENTS}") else PLAYERS.get(name[:2], name)
 
 
 def _trade_offs(run: RunFiles, scores: Scores) -> Iterator[Chart]:

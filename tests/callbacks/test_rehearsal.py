@@ -141,7 +141,9 @@ def test_seconds_add_up() -> None:
     assert [part.seconds for part in parts] == [1.0, 10.0]
     text = announcement(parts, 20.0)
     assert text.splitlines()[-1] == "About 31 s to go: training 11 s, scoring 20 s."
-    assert "100.0 images/s" in text
+    assert "100 images/s" in text
+    slow = announcement([rehearsal.Remaining(four, 100, 500.0)], 0.0)
+    assert "0.032 images/s" in slow
 
 
 def test_memory_of_this_machine_rises_with_what_is_held() -> None:

@@ -16,7 +16,7 @@ from rich.console import Console
 from semigan_pl.atomic import write_bytes
 from semigan_pl.report import pictures, print_summary
 from semigan_pl.report.charts import histogram_edges, running_median
-from semigan_pl.report.figures import result_charts
+from semigan_pl.report.figures import curve_charts, result_charts
 from semigan_pl.report.run_files import Examples, read_run
 from semigan_pl.report.style import DARK, LIGHT, plain, render
 from semigan_pl.report.tables import Confusion, confusion
@@ -211,6 +211,23 @@ def test_a_truncated_line_of_the_curves_is_read_as_missing(make_run: RunFactory)
     curves = read_run(folder).curves
     assert curves["images_seen"][-1] == 9999
     assert np.isnan(curves["train/g_adversarial"][-1])
+
+
+def test_the_health_of_a_training_has_its_charts(make_run: RunFactory) -> None:
+    folder, step = make_run(), 120 * 64
+    with (folder / "metrics.csv").open("w") as file:
+        health = ["health/d_accuracy", "health/diversity", "health/swd_8", "health/swd_32", "health/swd_16"]
+        file.write(",".join(["images_seen", "train/d_adversarial", "train/d_gradient", "train/g_gradient", *health]))
+        file.write(f"\n64,1.3,0.2,0.3,,,,,\n{step},,,,0.7,0.9,0.1,,\n{2 * step},,,,0.6,1.0,,0.2,0.3\n")
+    charts = {chart.name: chart for chart in curve_charts(read_run(folder))}
+    names = ["discriminator", "gradient", "health_d_accuracy", "health_diversity", "health_swd"]
+    assert list(charts) == [f"curves_{name}" for name in names]
+    assert charts["curves_discriminator"].caption == "Loss of the discriminator: d_adversarial."
+    assert charts["curves_gradient"].caption.endswith("norms: d_gradient, g_gradient.")
+    assert "0.5 is guessing" in charts["curves_health_d_accuracy"].caption
+    assert "collapsed" in charts["curves_health_diversity"].caption
+    assert charts["curves_health_swd"].caption.endswith("Resolutions in pixels: 8, 32, 16.")
+    assert all(render(chart.drawing, LIGHT, chart.height) for chart in charts.values())
 
 
 def test_a_chart_is_the_same_twice_and_leaves_the_settings_alone(make_run: RunFactory) -> None:
