@@ -8,7 +8,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/installed
 
-.PHONY: help env demo test lint format clean distclean study-mnist study-digits study-photos study-look bench-overhead
+.PHONY: help env demo test lint format clean distclean study-mnist study-digits study-photos study-look study-growing bench-training
 
 help:  ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -45,8 +45,14 @@ study-photos: $(STAMP)  ## minutes: CALTECH256=folder CLUTTER=folder PHOTOS=fold
 study-look: $(STAMP)  ## an hour on 2 cores: audits, tiles and screw with masks; MNIST=folder TILES=folder MVTEC=folder
 	@bash experiments/first_look/run.sh "$(MNIST)" "$(TILES)" "$(MVTEC)"
 
-bench-overhead: $(STAMP)  ## what share of a training step is not network arithmetic; MNIST=folder
-	@$(RUN) benchmarks/overhead.py +experiment=mnist_gamma data.root="$(MNIST)"
+study-growing: $(STAMP)  ## two hours on 2 cores: growing networks; MNIST=folder CALTECH256=folder CLUTTER=folder
+	@bash experiments/progressive/run.sh "$(MNIST)" "$(CALTECH256)" "$(CLUTTER)" outputs/progressive
+	@$(RUN) experiments/progressive/collect.py outputs/progressive
+	@$(RUN) experiments/progressive/full_size.py run=outputs/full_size
+
+bench-training: $(STAMP)  ## training throughput beside a plain PyTorch loop, both kinds of networks; MNIST=folder
+	@$(RUN) benchmarks/training.py +experiment=mnist data.root="$(MNIST)"
+	@$(RUN) benchmarks/training.py +experiment=mnist_progressive growth.first=32 data.root="$(MNIST)"
 
 clean:  ## delete caches; outputs/, multirun/ and .venv stay
 	@rm -rf build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache

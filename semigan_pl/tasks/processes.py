@@ -9,47 +9,63 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+import threading
 from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, ListConfig, open_dict
-from pytorch_lightning.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from pytorch_lightning.utilities import rank_zero_only
 from torch.multiprocessing.spawn import ProcessException, start_processes
 
+from semigan_pl.checks import whole
 from semigan_pl.command_line import BAD_INPUT, sentence
+from semigan_pl.tasks.launched import Launch, check_agreement, launch
 
-STRATEGY = "ddp_find_unused_parameters_true"  # each step moves one player: the other's parameters are not used
+STRATEGY = {"_target_": "semigan_pl.strategy.PlayerwiseDDP"}
 Work = Callable[[dict[str, Any]], None]
 
 
 def settle_devices(config: DictConfig) -> None:
-    """Puts numbers in the place of `devices: auto`: all GPUs of this machine, without one two processes on the CPU.
+    """Puts numbers in the place of `auto`: as many processes as a launcher has started, else one for every GPU of this
+    machine, without one two on the CPU.
 
-    Raises ValueError where the machine has fewer.
+    Raises ValueError where the machine has fewer, or a launcher has started others.
     """
-    trainer = config.trainer
-    if trainer.get("strategy", "auto") == "auto" and trainer.devices in (1, "1"):
-        return
+    trainer, started = config.trainer, launch()
+    with open_dict(trainer):
+        if (machines := trainer.get("num_nodes", 1)) == "auto":
+            machines = started.processes // started.here if started else 1
+        trainer.num_nodes = whole("trainer.num_nodes", machines, least=1)
+    alone = started is None and trainer.num_nodes == 1 and trainer.devices in (1, "1")
+    if not (alone and _strategy(trainer) == "auto"):
+        _settle_machine(trainer, started)
+    if started:
+        check_agreement(config, started)
+    elif machines > 1:
+        raise ValueError(f"trainer.num_nodes={machines} needs torchrun or SLURM, which start the run on each machine")
+
+
+def _settle_machine(trainer: DictConfig, started: Launch | None) -> None:
+    """How many processes run on this machine, on what, and how they share their gradients."""
     n_gpus = torch.cuda.device_count() if trainer.accelerator != "cpu" and torch.cuda.is_available() else 0
     trainer.accelerator = "gpu" if n_gpus else "cpu"
     if trainer.devices == "auto":
-        trainer.devices = n_gpus or 2
+        trainer.devices = started.here if started else n_gpus or 2
     there, unit = (n_gpus, "GPUs") if n_gpus else (os.cpu_count() or 1, "processor cores")
     n = _count(trainer.devices)
     if n > max(there, 2):  # two processes are a fair trial on any machine
         raise ValueError(f"trainer.devices={trainer.devices} asks for {n} processes, but there are {there} {unit}")
-    with open_dict(trainer):
-        if n > 1 and trainer.get("strategy", "auto") == "auto":
+    if n * trainer.num_nodes > 1 and _strategy(trainer) == "auto":
+        with open_dict(trainer):
             trainer.strategy = STRATEGY
 
 
-def already_launched() -> bool:
-    """Whether torchrun or SLURM has started this process as one of several."""
-    return TorchElasticEnvironment.detect() or SLURMEnvironment.detect()
+def _strategy(trainer: DictConfig) -> Any:
+    return trainer.get("strategy", "auto")
 
 
 def is_first() -> bool:
@@ -60,7 +76,7 @@ def is_first() -> bool:
 def processes_to_start(config: DictConfig) -> int:
     """How many processes the run needs beside this one; 0: it runs in this process."""
     n = _count(config.trainer.devices)
-    return 0 if n == 1 or already_launched() else n
+    return 0 if n == 1 or launch() else n
 
 
 def _count(devices: Any) -> int:
@@ -88,6 +104,7 @@ def run_in_processes(work: Work, config: dict[str, Any], n: int) -> None:
 
 
 def _process(rank: int, work: Work, config: dict[str, Any], n: int, port: int, said: Path) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.update(
         MASTER_ADDR="127.0.0.1",
         MASTER_PORT=str(port),
@@ -107,6 +124,13 @@ def _process(rank: int, work: Work, config: dict[str, Any], n: int, port: int, s
         with suppress(OSError):
             said.write_text(sentence(error, []), encoding="utf-8")
         raise
+
+
+def _end_with_parent() -> None:
+    """A killed run leaves nobody behind who goes on training, and writing into a folder that is being continued."""
+    if (parent := parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _free_port() -> int:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from omegaconf import OmegaConf
 
 from semigan_pl.tasks.fit import build, plain
 from semigan_pl.tasks.processes import STRATEGY, processes_to_start, run_in_processes, settle_devices
-from tests.commands import SMALL, Run, call, command, scores
+from tests.commands import ROOT, SMALL, Run, call, command, scores
 from tests.conftest import compose_config
 
 
@@ -33,9 +39,9 @@ def test_two_processes_leave_one_run(two: tuple[Path, Run]) -> None:
     assert "arning" not in result.stdout + result.stderr
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["train/images_seen"] == 640
-    with (folder / "metrics.csv").open() as file:
-        seen = [int(line.split(",")[0]) for line in list(file)[1:]]
-    assert seen == sorted(set(seen))
+    with (folder / "metrics.csv").open(newline="") as file:
+        seen = [int(row["images_seen"]) for row in csv.DictReader(file) if row["train/d_adversarial"]]
+    assert seen == [32, 160, 320, 480, 640]  # each once
     assert [path.name for path in folder.parent.iterdir()] == ["two"]
 
 
@@ -54,20 +60,33 @@ def test_every_image_is_tested_once_and_as_one_process_would(two: tuple[Path, Ru
 
 
 def train_and_keep(config: dict[str, Any]) -> None:
-    """Trains, then writes down what this process holds."""
+    """Trains, then writes down what this process holds: weights, statistics, averages, moments of the optimizers."""
     parts = build(OmegaConf.create(config))  # type: ignore[arg-type]
     parts.trainer.fit(parts.model, datamodule=parts.data)
-    state = {name: value for name, value in parts.model.state_dict().items() if isinstance(value, torch.Tensor)}
+    state = dict([*parts.model.named_parameters(), *parts.model.named_buffers()])
+    for number, optimizer in enumerate(parts.trainer.optimizers):
+        for index, moments in optimizer.state_dict()["state"].items():
+            state |= {f"optimizer {number}: {name} of {index}": moment for name, moment in moments.items()}
     torch.save(state, Path(config["run"]) / f"rank{parts.trainer.global_rank}.pt")
 
 
-@pytest.mark.parametrize("loss", ["nonsaturating", "wasserstein"])
-def test_both_processes_hold_the_same_weights(loss: str, tmp_path: Path) -> None:
-    config = compose_config(*SMALL[2:], "trainer=ddp", f"loss={loss}", "max_images=128", f"run={tmp_path}")
+GROWING = ["+experiment=progressive_digits", "network_sizes.small.fmap_max=8"]  # 4, 8, 16 px
+KINDS = {
+    "fixed": [*SMALL[2:], "max_images=128"],
+    "penalty": [*SMALL[2:], "max_images=128", "loss=wasserstein"],
+    "growing": [*GROWING, "max_images=320", "+growth.batch_sizes.16=16"],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_processes_hold_the_same(kind: str, tmp_path: Path) -> None:
+    config = compose_config(*KINDS[kind], "trainer=ddp", f"run={tmp_path}")
     settle_devices(config)
     assert processes_to_start(config) == 2
     run_in_processes(train_and_keep, plain(config), 2)
     states = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
+    assert states[0].keys() == states[1].keys()
+    assert any(name.startswith("optimizer 1: exp_avg_sq") for name in states[0])
     for name, value in states[0].items():
         assert torch.equal(value, states[1][name]), name
 
@@ -79,6 +98,36 @@ def complain(config: dict[str, Any]) -> None:
 def test_what_a_process_complains_of_is_heard() -> None:
     with pytest.raises(ValueError, match="the disk of here is full"):
         run_in_processes(complain, {"run": "here"}, 2)
+
+
+def wait_for_ever(config: dict[str, Any]) -> None:
+    (Path(config["run"]) / str(os.getpid())).touch()
+    time.sleep(600)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody has asked after does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_killed_run_leaves_nobody_behind(tmp_path: Path) -> None:
+    """Who went on training would write into the folder of the run that continues this one."""
+    code = (
+        f"import tests.tasks.test_processes as t; t.run_in_processes(t.wait_for_ever, {{'run': {str(tmp_path)!r}}}, 2)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while len(children := list(tmp_path.iterdir())) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    parent.kill()
+    parent.wait()
+    while any(is_alive(int(child.name)) for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def test_a_batch_that_cannot_be_shared(tmp_path: Path) -> None:
@@ -120,32 +169,23 @@ def test_more_than_the_machine_has(devices: str, words: str, monkeypatch: pytest
         settle_devices(compose_config(f"trainer.devices={devices}"))
 
 
-def test_who_was_launched_launches_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
-    config = compose_config("trainer=ddp", "trainer.devices=2")
-    assert processes_to_start(config) == 0
+PATHS = {
+    "nonsaturating": [*GROWING, "growth=none", "optimizer=adam", "loss=nonsaturating", "max_images=160"],
+    "penalty": [*GROWING, "growth=none", "optimizer=adam", "max_images=160"],
+    "growing": [*GROWING, "max_images=320"],
+}
 
 
-@pytest.mark.parametrize("loss", ["nonsaturating", "wasserstein"])
-def test_two_processes_take_the_path_of_one(loss: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", PATHS)
+def test_two_processes_take_the_path_of_one(kind: str, tmp_path: Path) -> None:
     """Same global batch, same noise, nets without batch statistics: the same weights, but for the order of sums.
 
     Five steps of Adam move a weight by up to 1e-3, other noise would send many elsewhere; sums differ by 1e-5.
     """
-    networks = [
-        "network@model.generator=progressive_generator",
-        "network@model.discriminator=progressive_discriminator",
-    ]
-    alone = [
-        "trainer.log_every_n_steps=1",
-        "model.discriminator.group_size=1",
-        "network_sizes.small.fmap_max=8",
-        f"loss={loss}",
-        "max_images=160",
-    ]
+    typed = [*PATHS[kind], "trainer.log_every_n_steps=1", "model.discriminator.group_size=1"]
     states = []
     for trainer in ("cpu", "ddp"):
-        config = compose_config(*networks, *alone, f"trainer={trainer}", f"run={tmp_path / trainer}")
+        config = compose_config(*typed, f"trainer={trainer}", f"run={tmp_path / trainer}")
         (tmp_path / trainer).mkdir()
         settle_devices(config)
         if n := processes_to_start(config):
@@ -153,8 +193,11 @@ def test_two_processes_take_the_path_of_one(loss: str, tmp_path: Path) -> None:
         else:
             train_and_keep(plain(config))
         states.append(torch.load(tmp_path / trainer / "rank0.pt", weights_only=True))
-    before = build(compose_config(*networks, *alone, f"run={tmp_path / 'x'}")).model.state_dict()
-    for name, one in states[0].items():
-        torch.testing.assert_close(states[1][name], one, rtol=0, atol=1e-4)
-    moved = [name for name, value in states[0].items() if not torch.equal(value, before[name])]
-    assert any(name.startswith("generator.") for name in moved)
+    before = build(compose_config(*typed, f"run={tmp_path / 'x'}")).model.state_dict()
+    names = [name for name, value in before.items() if isinstance(value, torch.Tensor)]
+    for name in names:
+        torch.testing.assert_close(states[1][name], states[0][name], rtol=0, atol=1e-4)
+    moved = [name for name in names if not torch.equal(states[0][name], before[name])]
+    assert "generator.project.weight" in moved
+    if kind == "growing":  # every resolution had its time
+        assert {f"generator.to_rgb.{level}.weight" for level in range(3)} <= set(moved)
