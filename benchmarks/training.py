@@ -33,7 +33,7 @@ from semigan_pl.tasks.quiet import quieten
 from semigan_pl.types import Batch
 
 FIXED = ("image_grid", "time_estimate", "rehearsal", "health")
-PAIRS, SECONDS = 7, 20.0  # pairs, and about how long each half of one takes
+PAIRS, SECONDS = 7, 8.0  # pairs, and about how long each half of one takes
 
 
 def trained(config: DictConfig, steps: int) -> tuple[float, Any, Any]:

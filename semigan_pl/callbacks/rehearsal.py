@@ -64,7 +64,8 @@ class Rehearsal(Callback):
             set_stage(pl_module, Stage(self.schedule.phases[-1].resolution))
             scoring = seconds_of_scoring(trainer, pl_module)
         set_stage(pl_module, stage)
-        trainer.print(announcement(remaining, scoring))
+        if trainer.is_global_zero:  # trainer.print alone would say it on every machine
+            trainer.print(announcement(remaining, scoring))
 
     def _fits(self, trainer: Trainer, module: AdversarialModule, phase: Phase) -> None:
         """Raises ValueError unless a step of the phase fits into memory: tries larger and larger batches."""

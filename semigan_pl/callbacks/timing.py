@@ -81,7 +81,8 @@ class TimeEstimate(Callback):
         if seconds < self.after_seconds:
             return
         self._done = True
-        trainer.print(self.announce(trainer, pl_module, images / seconds, batch))
+        if trainer.is_global_zero:  # trainer.print alone would say it on every machine
+            trainer.print(self.announce(trainer, pl_module, images / seconds, batch))
 
     def announce(self, trainer: Trainer, pl_module: AnomalyModule, images_per_second: float, batch: Any) -> str:
         """The sentence; scoring is timed on a block of unlabelled training images."""

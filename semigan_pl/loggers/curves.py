@@ -30,13 +30,17 @@ class CurveLogger(RunLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Adds a row; `step` is images_seen. Rows of an interrupted session beyond it are forgotten."""
+        """Adds a row, or to the row of the same `step`, which is images_seen. Rows of an interrupted session beyond it
+        are forgotten."""
         if self._rows is None:
             self._rows = [row for row in self._read() if int(row["images_seen"]) < (step or 0)]
             self._write()
-        columns = self._columns()
-        self._rows.append({"images_seen": step, **metrics})
-        if self._columns() != columns:
+        columns, same = self._columns(), bool(self._rows) and self._rows[-1]["images_seen"] == step
+        if same:
+            self._rows[-1] |= metrics
+        else:
+            self._rows.append({"images_seen": step, **metrics})
+        if same or self._columns() != columns:
             self._write()
             return
         with self.path.open("a", newline="") as file:

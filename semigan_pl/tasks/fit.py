@@ -29,6 +29,7 @@ from semigan_pl.report.page import write_report
 from semigan_pl.report.summary import print_summary
 from semigan_pl.settings import checkpoint_path
 from semigan_pl.tasks.facts import measured, run_facts
+from semigan_pl.tasks.launched import is_first_here
 from semigan_pl.tasks.processes import is_first, processes_to_start, run_in_processes, settle_devices
 from semigan_pl.tasks.quiet import quieten
 from semigan_pl.tasks.settle import settle
@@ -50,7 +51,8 @@ def fit(config: DictConfig) -> float | None:
     settle_devices(config)
     folder = Path(config.run)
     parts = build(config)
-    parts.data.prepare_data()
+    if is_first_here():
+        parts.data.prepare_data()
     if is_first():  # all that was typed makes sense: only now an earlier run in this folder is touched
         (folder / "metrics.json").unlink(missing_ok=True)  # marks a finished run, which this one is not yet
         for name, content in (("config", config), ("overrides", OmegaConf.create(typed))):
@@ -150,7 +152,7 @@ def continuable(folder: Path) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
-        if (folder / "checkpoints" / "last.ckpt").is_file():
+        if is_first() and (folder / "checkpoints" / "last.ckpt").is_file():
             print(f"\nStopped. To continue: python run.py 'run={folder}' checkpoint=last", file=sys.stderr)
         raise
 

@@ -33,9 +33,14 @@ def settle_devices(config: DictConfig) -> None:
     """Puts numbers in the place of `auto`: as many processes as a launcher has started, else one for every GPU of this
     machine, without one two on the CPU.
 
-    Raises ValueError where the machine has fewer, or a launcher has started others.
+    Raises ValueError where the machine has fewer, or no GPU at all, or a launcher has started others.
     """
     trainer, started = config.trainer, launch()
+    if trainer.accelerator in ("gpu", "cuda") and not _sees_a_gpu():
+        raise ValueError(
+            f"trainer.accelerator={trainer.accelerator}, and torch sees no GPU on this machine: add trainer=cpu (which"
+            " network.size=small and a smaller data.image_size suit)"
+        )
     with open_dict(trainer):
         if (machines := trainer.get("num_nodes", 1)) == "auto":
             machines = started.processes // started.here if started else 1
@@ -47,6 +52,10 @@ def settle_devices(config: DictConfig) -> None:
         check_agreement(config, started)
     elif machines > 1:
         raise ValueError(f"trainer.num_nodes={machines} needs torchrun or SLURM, which start the run on each machine")
+
+
+def _sees_a_gpu() -> bool:
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
 def _settle_machine(trainer: DictConfig, started: Launch | None) -> None:

@@ -39,6 +39,7 @@ class FakeTrainer:
     """Splits of 30 + 10 + 160 images to score, and an ear for what is printed."""
 
     world_size = 1
+    is_global_zero = True
 
     def __init__(self) -> None:
         splits = SimpleNamespace(val=range(30), val_known=range(10), test=range(160))

@@ -71,3 +71,13 @@ def test_another_session_may_bring_other_terms(tmp_path: Path) -> None:
         {"images_seen": "128", "train/d_adversarial": "", "train/d_penalty": "4.0"},
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.csv"]
+
+
+def test_two_callers_at_one_step_share_a_row(tmp_path: Path) -> None:
+    logger = log(tmp_path, 64, 128)
+    logger.log_metrics({"health/diversity": 0.75}, step=128)
+    log(tmp_path, 192)
+    rows = read(tmp_path)
+    assert [row["images_seen"] for row in rows] == ["64", "128", "192"]
+    assert [row["health/diversity"] for row in rows] == ["", "0.75", ""]
+    assert [row["train/d_adversarial"] for row in rows] == ["0.5"] * 3

@@ -30,10 +30,10 @@ GROWING = [  # no batch statistics: groups of one
 SGD = dict.fromkeys(("generator", "discriminator"), partial(torch.optim.SGD, lr=0.01))
 
 
-def growing(*overrides: str, **optimizers: Any) -> AdversarialModule:
+def growing(*overrides: str) -> AdversarialModule:
     model = build_model("semigan", *GROWING, *overrides)
     assert isinstance(model, AdversarialModule)
-    model.make_optimizers = optimizers or SGD
+    model.make_optimizers = dict(SGD)
     return model
 
 
@@ -79,7 +79,7 @@ def test_parts_that_would_be_unequal() -> None:
 @pytest.mark.parametrize("player", ["discriminator", "generator"])
 def test_a_clipped_step_is_as_long_as_the_limit(player: str) -> None:
     limit = 1e-3
-    model = growing(f"model.updates.clip_{player[0]}={limit}", **SGD)
+    model = growing(f"model.updates.clip_{player[0]}={limit}")
     model.make_optimizers = dict.fromkeys(SGD, partial(torch.optim.SGD, lr=1.0))
     before = weights(getattr(model, player))
     train(model, 1)

@@ -159,6 +159,13 @@ def test_how_many(typed: tuple[str, ...], devices: int, monkeypatch: pytest.Monk
         assert config.trainer.strategy == STRATEGY
 
 
+def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=r"trainer\.accelerator=gpu, and torch sees no GPU .* add trainer=cpu"):
+        settle_devices(compose_config("+experiment=caltech256"))
+
+
 @pytest.mark.parametrize(
     ("devices", "words"), [("99", "asks for 99 processes, but there are 8"), ("0", "1 or more"), ("-1", "1 or more")]
 )
