@@ -25,7 +25,8 @@ class ImageSource(ABC):
         classes: label of every image, (n,) int64.
         parts: "train", "val", "test", or "" where the data set does not say, (n,).
         paths: a file, or e.g. "train/123" where images have no file of their own.
-        outlier_classes: labels that can never be normal; where there are any, tested and hidden anomalies come from them.
+        outlier_classes: labels that can never be normal; where there are any, all tested and hidden anomalies are
+            theirs.
         notes: facts that a report must state.
         groups: name of every image's group, (n,); a group is never divided between training and test. "" stands alone.
         has_masks: whether anomalous images come with their defective pixels.
