@@ -1,4 +1,4 @@
-"""One pass through all nine phases up to 1024 px on this machine: time and peak memory of each.
+"""One pass through all nine phases up to 1024 px on this machine: processor time and peak memory of each.
 
     python experiments/progressive/full_size.py run=outputs/full_size
 
@@ -34,7 +34,7 @@ SMALL = [
     "trainer=cpu",
     "network.size=small",
     "growth.batch_sizes={4:16,32:8,64:8,128:4,256:4,512:4}",
-    "max_images=544",
+    "max_images=272",
     "search.steps=10",
     "search.starts=4",
     "block_size=2",
@@ -54,7 +54,7 @@ def peak_mib() -> float:
 
 
 class PhaseMeter(pl.Callback):
-    """Seconds and peak memory of each phase."""
+    """Processor seconds (wall time depends on what else runs) and peak memory of each phase."""
 
     def __init__(self, schedule: ProgressiveSchedule) -> None:
         self.schedule = schedule
@@ -65,12 +65,12 @@ class PhaseMeter(pl.Callback):
         if not self.rows or self.rows[-1]["px"] != phase.resolution:
             reset_peak()
             self.rows.append({"px": phase.resolution, "batch": phase.batch_size, "steps": 0, "seconds": 0.0})
-        self.start = time.perf_counter()
+        self.start = time.process_time()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         row = self.rows[-1]
         row["steps"] += 1
-        row["seconds"] += time.perf_counter() - self.start
+        row["seconds"] += time.process_time() - self.start
         row["peak_mib"] = round(peak_mib())
 
 
@@ -85,7 +85,7 @@ def main() -> None:
     parts.trainer.callbacks.append(meter)  # type: ignore[attr-defined]
     parts.data.prepare_data()
     train(config, parts)
-    print("| px | batch | steps | seconds | seconds per image | peak memory, MiB |\n|---|---|---|---|---|---|")
+    print("| px | batch | steps | processor seconds | per image | peak memory, MiB |\n|---|---|---|---|---|---|")
     for row in meter.rows:
         row["seconds_per_image"] = round(row["seconds"] / row["steps"] / row["batch"], 3)
         cells = (row[key] for key in ("px", "batch", "steps", "seconds", "seconds_per_image", "peak_mib"))
