@@ -63,7 +63,7 @@ def compare_networks(folder: Path) -> None:
             found, areas = metrics(run), by_term(run, auroc)
             minutes, images = found["train/seconds"] / 60, int(found["train/images_seen"])
             rows.append([name, run.name, f"{images:,}", f"{minutes:.0f}", *(f"{areas[term]:.3f}" for term in TERMS)])
-    table(["network", "seed", "images", "minutes of training", *TERMS], rows)
+    table(["network", "seed", "images", "minutes on the clock", *TERMS], rows)
 
 
 def folds(folder: Path) -> None:
@@ -86,7 +86,7 @@ def pixels(folder: Path) -> None:
         found = metrics(run)
         keys = ("test/auroc", "test/pixel_auroc", "test/pixel_average_precision", "test/pixel_prevalence")
         rows.append([run.name, f"{found['train/seconds'] / 60:.0f}", *(f"{found[key]:.4f}" for key in keys)])
-    head = ["share of the pixels", "minutes of training", "image AUROC", "pixel AUROC", "pixel AP", "prevalence"]
+    head = ["share of the pixels", "minutes on the clock", "image AUROC", "pixel AUROC", "pixel AP", "prevalence"]
     table(head, rows)
 
 
