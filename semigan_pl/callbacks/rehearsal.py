@@ -15,7 +15,7 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 
-from semigan_pl.callbacks.timing import duration
+from semigan_pl.callbacks.timing import duration, seconds_of_scoring
 from semigan_pl.checks import whole
 from semigan_pl.growth import Phase, ProgressiveSchedule, Stage, set_stage
 from semigan_pl.methods.adversarial import PLAYERS, AdversarialModule
@@ -62,14 +62,14 @@ class Rehearsal(Callback):
             self._fits(trainer, pl_module, phases[-1][0])
             remaining = [Remaining(phase, images, self._seconds(trainer, pl_module, phase)) for phase, images in phases]
             set_stage(pl_module, Stage(self.schedule.phases[-1].resolution))
-            scoring = seconds_of_scoring(trainer, pl_module)
+            scoring = seconds_of_scoring(trainer, pl_module, blank_block(trainer, pl_module))
         set_stage(pl_module, stage)
         if trainer.is_global_zero:  # trainer.print alone would say it on every machine
             trainer.print(announcement(remaining, scoring))
 
     def _fits(self, trainer: Trainer, module: AdversarialModule, phase: Phase) -> None:
         """Raises ValueError unless a step of the phase fits into memory: tries larger and larger batches."""
-        set_stage(module, Stage(phase.resolution, 0.5 if phase.fade else 1.0))
+        set_stage(module, costliest_stage(phase))
         memory = Memory(module.device)
         size, parts = phase.batch_size // trainer.world_size, module.updates.accumulate
         tried: list[tuple[int, int]] = []
@@ -93,7 +93,7 @@ class Rehearsal(Callback):
         )
 
     def _seconds(self, trainer: Trainer, module: AdversarialModule, phase: Phase) -> float:
-        set_stage(module, Stage(phase.resolution, 0.5 if phase.fade else 1.0))
+        set_stage(module, costliest_stage(phase))
         size = phase.batch_size // trainer.world_size
         self._step(trainer, module, phase, size)
         start = time.perf_counter()
@@ -121,6 +121,11 @@ def to_come(schedule: ProgressiveSchedule, images_seen: int) -> list[tuple[Phase
     ends = [start + phase.fade + phase.hold for start, phase in zip(schedule.starts, schedule.phases, strict=True)]
     left = zip(schedule.phases, schedule.starts, ends, strict=True)
     return [(phase, end - max(start, images_seen)) for phase, start, end in left if end > images_seen]
+
+
+def costliest_stage(phase: Phase) -> Stage:
+    """In a fade both paths work."""
+    return Stage(phase.resolution, 0.5 if phase.fade else 1.0)
 
 
 def rising(size: int) -> list[int]:
@@ -176,13 +181,10 @@ def as_if_nothing_happened(trainer: Trainer, module: AdversarialModule) -> Itera
             optimizer.zero_grad()
 
 
-def seconds_of_scoring(trainer: Trainer, module: AdversarialModule) -> float:
-    """Estimated from one block of noise images."""
+def blank_block(trainer: Trainer, module: AdversarialModule) -> Tensor:
+    """A block of images of full size to time the scoring on, (block_size, C, H, W)."""
     data: Any = trainer.datamodule  # type: ignore[attr-defined]
-    splits = data.splits
-    blocks = (len(splits.val) + len(splits.val_known) + len(splits.test)) / module.block_size / trainer.world_size
-    images = torch.zeros(module.block_size, *data.image_format.shape, device=module.device)
-    return module.inspection_seconds(images) * blocks
+    return torch.zeros(module.block_size, *data.image_format.shape, device=module.device)
 
 
 def announcement(remaining: list[Remaining], scoring: float) -> str:

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from pytorch_lightning import Callback, Trainer
+from torch import Tensor
 
 from semigan_pl.checks import number, whole
 from semigan_pl.growth import ProgressiveSchedule
@@ -17,6 +18,18 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def images_to_score(trainer: Trainer) -> int:
+    """Images of validation and test, over all processes."""
+    splits = trainer.datamodule.splits  # type: ignore[attr-defined]
+    return len(splits.val) + len(splits.val_known) + len(splits.test)
+
+
+def seconds_of_scoring(trainer: Trainer, module: AnomalyModule, images: Tensor) -> float:
+    """How long validation and test will take, from one block of `images` (N, C, H, W)."""
+    blocks = images_to_score(trainer) / module.block_size / trainer.world_size
+    return module.inspection_seconds(images) * blocks
 
 
 class Timing(Callback):
@@ -86,11 +99,9 @@ class TimeEstimate(Callback):
 
     def announce(self, trainer: Trainer, pl_module: AnomalyModule, images_per_second: float, batch: Any) -> str:
         """The sentence; scoring is timed on a block of unlabelled training images."""
-        splits = trainer.datamodule.splits  # type: ignore[attr-defined]
-        to_score = len(splits.val) + len(splits.val_known) + len(splits.test)
         training = max(0, self.max_images - pl_module.images_seen) / images_per_second
-        blocks = to_score / pl_module.block_size / trainer.world_size
-        scoring = pl_module.inspection_seconds(batch.unlabelled) * blocks
+        to_score = images_to_score(trainer)
+        scoring = seconds_of_scoring(trainer, pl_module, batch.unlabelled)
         return (
             f"About {duration(training + scoring)} to go: training at {images_per_second:,.0f} images/s takes "
             f"{duration(training)}, then scoring {to_score:,} images {duration(scoring)}."
