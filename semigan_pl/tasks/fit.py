@@ -30,7 +30,7 @@ from semigan_pl.report.summary import print_summary
 from semigan_pl.settings import checkpoint_path
 from semigan_pl.tasks.facts import measured, run_facts
 from semigan_pl.tasks.launched import is_first_here
-from semigan_pl.tasks.processes import is_first, processes_to_start, run_in_processes, settle_devices
+from semigan_pl.tasks.processes import is_first, leave_together, processes_to_start, run_in_processes, settle_devices
 from semigan_pl.tasks.quiet import quieten
 from semigan_pl.tasks.settle import settle
 
@@ -64,6 +64,7 @@ def fit(config: DictConfig) -> float | None:
             run_in_processes(train_alone, plain(config), n)
         else:
             train(config, parts)
+            leave_together()
     if not is_first():
         return None
     print_summary(folder, Console())

@@ -127,12 +127,23 @@ def _process(rank: int, work: Work, config: dict[str, Any], n: int, port: int, s
     torch.set_num_threads(max(1, torch.get_num_threads() // n))  # the cores are shared
     try:
         work(config)
-        if torch.distributed.is_initialized():
-            torch.distributed.barrier()  # all leave together: torch 2.5 waits for ever for one that has left
+        leave_together()
     except BAD_INPUT as error:
         with suppress(OSError):
             said.write_text(sentence(error, []), encoding="utf-8")
         raise
+
+
+def leave_together() -> None:
+    """Ends what connects the processes; to be called by each of them when its work is done.
+
+    All at once, since torch 2.5 waits for ever for one that has left. And before Python ends, not with it: gloo's
+    threads may still hold a tensor, to let go of it they ask for an interpreter, and one that is ending kills them and
+    the process with them ("terminate called without an active exception", now and then).
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def _end_with_parent() -> None:
