@@ -8,7 +8,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/installed
 
-.PHONY: help env demo test lint format clean distclean study-mnist study-digits study-photos study-look study-growing bench-training
+.PHONY: help env demo test lint format clean distclean study-mnist study-digits study-photos study-look study-growing study-search bench-training
 
 help:  ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,9 @@ study-growing: $(STAMP)  ## two hours on 2 cores: growing networks; MNIST=folder
 	@bash experiments/progressive/run.sh "$(MNIST)" "$(CALTECH256)" "$(CLUTTER)" outputs/progressive
 	@$(RUN) experiments/progressive/collect.py outputs/progressive
 	@$(RUN) experiments/progressive/full_size.py run=outputs/full_size
+
+study-search: $(STAMP)  ## an hour on 2 cores: how the latent search scales, starts and steps; MNIST=folder
+	@bash experiments/search/run.sh "$(MNIST)"
 
 bench-training: $(STAMP)  ## training throughput beside a plain PyTorch loop, both kinds of networks; MNIST=folder
 	@$(RUN) benchmarks/training.py +experiment=mnist data.root="$(MNIST)"

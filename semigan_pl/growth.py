@@ -150,6 +150,7 @@ def doubling_schedule(
     learning_rates: Mapping[int, float],
     last_hold: int | None,
     max_images: int | None,
+    encoder_share: float,
 ) -> ProgressiveSchedule:
     """The reference's schedule: every resolution from `first` to `last` px fades in and is held equally long.
 
@@ -158,7 +159,8 @@ def doubling_schedule(
         fade, hold: images of each; 600,000 and 600,000 in the reference's code, 800,000 in the paper.
         batch_sizes, learning_rates: from each resolution on; {4: 16, 256: 14, 512: 6, 1024: 3} in the paper.
         last_hold: images that the last resolution is held for; None: `hold`.
-        max_images: length of the whole, all counts scaled to it; None: as they are.
+        max_images: length of the training, all counts scaled to it; None: as they are.
+        encoder_share: of `max_images`, at their end, left to an encoder: growing is over by then.
     """
     levels = range(level(first, "first resolution"), level(last, "last resolution") + 1)
     phases = [
@@ -172,7 +174,12 @@ def doubling_schedule(
         for n in levels
     ]
     schedule = ProgressiveSchedule(phases)
-    return schedule if max_images is None else schedule.scaled(max_images)
+    return schedule if max_images is None else schedule.scaled(adversarial_images(max_images, encoder_share))
+
+
+def adversarial_images(max_images: int, encoder_share: float) -> int:
+    """Images of a training in which the adversarial game is played: all but the last share, which is an encoder's."""
+    return round((1 - encoder_share) * max_images)
 
 
 def _from(values: Mapping[int, Number], resolution: int, what: str) -> Number:

@@ -30,8 +30,9 @@ class PlayerwiseDDP(DDPStrategy):
         gradient of the whole batch's loss. Which parameters have a gradient must be the same everywhere, as it is
         where the stage of growing is a function of the images seen.
 
-        With them go the running statistics of *all* networks, since the player that rests looks at batches too: every
-        process holds the same numbers after every step, and the checkpoint of one is the checkpoint of all. They become
+        With them go the running statistics of *all* networks in training mode, since the player that rests looks at
+        batches too: every process holds the same numbers after every step, and the checkpoint of one is the checkpoint
+        of all. (Those in eval mode have not moved, and a third of three equal numbers is not quite one.) They become
         the mean of the processes' statistics (a variance leaves out how far apart the processes' means are). Counters
         are equal anyway.
 
@@ -42,7 +43,9 @@ class PlayerwiseDDP(DDPStrategy):
             return
         gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
         everything = network if self.model is None else self.model
-        statistics = [buffer for buffer in everything.buffers() if buffer.is_floating_point()]
+        moving = (module for module in everything.modules() if module.training)
+        buffers = (buffer for module in moving for buffer in module.buffers(recurse=False))
+        statistics = [buffer for buffer in buffers if buffer.is_floating_point()]
 
         def average(flat: Tensor) -> None:
             torch.distributed.all_reduce(flat)

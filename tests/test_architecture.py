@@ -17,7 +17,7 @@ ALLOWED = {
     "evaluation": {"checks"},
     "data": {"types", "atomic", "progress", "checks", "growth"},
     "latent_search": {"losses", "checks"},
-    "methods": {"types", "checks", "losses", "latent_search", "evaluation"},
+    "methods": {"types", "checks", "growth", "losses", "latent_search", "evaluation"},
     "callbacks": {"methods", "types", "atomic", "checks", "growth", "latent_search", "evaluation"},
     "report": {"evaluation", "atomic"},
     "loggers": {"atomic", "report"},

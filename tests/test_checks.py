@@ -25,11 +25,13 @@ from semigan_pl.data.digits import digits
 from semigan_pl.data.transforms import ImageFormat
 from semigan_pl.evaluation.calibration import Decision
 from semigan_pl.latent_search import LatentSearch
+from semigan_pl.latent_search.descent import GradientDescent
 from semigan_pl.losses.adversarial import Hinge, check_gamma
 from semigan_pl.methods.updates import Updates
 from semigan_pl.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from tests.commands import SMALL, call
 from tests.data.protocols import make_protocol
+from tests.latent_search.linear import settings
 
 NO_NUMBERS: list[Any] = ["abc", "1", None, True, math.nan, math.inf, -math.inf, [1], {}]
 
@@ -87,8 +89,7 @@ def test_values_are_shown_as_one_types_them() -> None:
 
 
 def search(**changed: Any) -> LatentSearch:
-    usual: dict[str, Any] = {"steps": 1, "learning_rates": {0: 0.1, 0.5: 1}, "lambda_": 0, "starts": 1, "seed": 0}
-    return LatentSearch(**usual | changed)
+    return settings(**{"steps": 1} | changed)
 
 
 def decision(**changed: Any) -> Decision:
@@ -108,12 +109,16 @@ CASES: list[tuple[str, Callable[..., Any], dict[str, Any]]] = [
     ("search.starts=0 ", search, {"starts": 0}),
     ("search.seed=-1 ", search, {"seed": -1}),
     ("search.lambda_=1.5 ", search, {"lambda_": 1.5}),
-    ("search.learning_rates=0.1 ", search, {"learning_rates": 0.1}),
-    ("search.learning_rates={0.5: 1} ", search, {"learning_rates": {0.5: 1}}),
-    ("search.learning_rates.0.5=fast ", search, {"learning_rates": {0: 0.1, 0.5: "fast"}}),
-    ("search.learning_rates.0=0 ", search, {"learning_rates": {0: 0}}),
-    ("search.learning_rates: share of the steps=1 ", search, {"learning_rates": {0: 0.1, 1: 0.1}}),
-    ("search.learning_rates: share of the steps=0.5 ", search, {"learning_rates": {0: 0.1, "0.5": 0.1}}),
+    ("search.descent.learning_rates=0.1 ", GradientDescent, {"learning_rates": 0.1}),
+    ("search.descent.learning_rates={0.5: 1} ", GradientDescent, {"learning_rates": {0.5: 1}}),
+    ("search.descent.learning_rates.0.5=fast ", GradientDescent, {"learning_rates": {0: 0.1, 0.5: "fast"}}),
+    ("search.descent.learning_rates.0=0 ", GradientDescent, {"learning_rates": {0: 0}}),
+    ("search.descent.learning_rates: share of the steps=1 ", GradientDescent, {"learning_rates": {0: 0.1, 1: 0.1}}),
+    (
+        "search.descent.learning_rates: share of the steps=0.5 ",
+        GradientDescent,
+        {"learning_rates": {0: 0.1, "0.5": 0.1}},
+    ),
     ("model.decision.margin=nan ", decision, {"margin": math.nan}),
     ("model.decision.quantile=1 ", decision, {"quantile": 1}),
     ("model.decision.quantile=0 ", decision, {"quantile": 0}),
@@ -147,7 +152,8 @@ CASES: list[tuple[str, Callable[..., Any], dict[str, Any]]] = [
     ),
     ("max_images=-1 ", TimeEstimate, {"after_seconds": 0, "max_images": -1, "schedule": None}),
     ("callbacks.progress_bar.refresh_rate=0 ", ProgressBar, {"refresh_rate": 0}),
-    ("callbacks.score_writer.examples=-1 ", ScoreWriter, {"examples": -1, "metrics": {}}),
+    ("callbacks.score_writer.examples=-1 ", ScoreWriter, {"examples": -1, "seconds": 0, "metrics": {}}),
+    ("callbacks.score_writer.seconds=-1 ", ScoreWriter, {"examples": 1, "seconds": -1, "metrics": {}}),
     ("data.cache_memory_mb=-1 ", ImageCache, {"folder": "x", "memory_mb": -1}),
     ("data.cache_dir=null ", ImageCache, {"folder": None, "memory_mb": 0}),
     ("data.image_size=16.0 ", ImageFormat, {"image_size": 16.0, "channels": 1, "resize": "pad", "mean_grey": None}),
@@ -181,7 +187,7 @@ def test_the_extremes_that_make_sense_are_accepted() -> None:
     decision(margin=-1, quantile=0.001)
     ImageGrid(grids=0, images=1, max_images=0, image_size=16)
     TimeEstimate(after_seconds=0, max_images=0, schedule=None)
-    ScoreWriter(examples=0, metrics={})
+    ScoreWriter(examples=0, seconds=0, metrics={})
     data_module(batch_size=1, known_batch_size=1, eval_batch_size=1, max_images=0, skip_broken=True)
     make_protocol(known_anomalies=1.0, test_limit=2, normal_classes=(8,), known_classes=["a"])
 

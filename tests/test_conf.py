@@ -75,6 +75,37 @@ def test_every_other_option_composes(group: str, option: str) -> None:
     assert set(content(CONF / group / f"{option}.yaml")) - {"defaults"} <= set(resolved(config)[group])
 
 
+@pytest.mark.parametrize("kind", ["ziz", "izi", "izi_f"])
+@pytest.mark.parametrize("model", [model for model in MODELS if model != "fanogan"])
+def test_every_model_takes_an_encoder(model: str, kind: str) -> None:
+    settled = resolved(compose_config(f"model={model}", f"encoding={kind}", "network.size=medium"))
+    assert settled["model"]["encoding"]["kind"] == kind
+    assert settled["model"]["encoding"]["encoder"]["latent_dim"] == settled["model"]["generator"]["latent_dim"] == 32
+    assert resolved(compose_config(f"model={model}"))["model"]["encoding"] is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "kind"),
+    [
+        (["model=fanogan"], "izi_f"),
+        (["model=fanogan", "encoding=ziz"], "ziz"),
+        (["encoding=ziz", "model=fanogan"], "ziz"),
+        (["+experiment=progressive_digits", "model=fanogan"], "izi_f"),
+        (["+experiment=progressive_digits", "model=fanogan", "encoding=izi"], "izi"),
+    ],
+)
+def test_a_model_that_needs_an_encoder_chooses_one_unless_one_is_typed(typed: list[str], kind: str) -> None:
+    config = compose_config(*typed)
+    assert config.encoding.kind == kind
+    assert config.encoder_share == config.encoding.encoder_share == 0.25
+
+
+def test_growing_is_over_where_the_encoder_begins() -> None:
+    config = compose_config("+experiment=progressive_digits", "model=fanogan", "max_images=1001", "encoder_share=0.3")
+    model = instantiate(config.model, _convert_="all")
+    assert instantiate(config.growth, _convert_="all").total_images == model.encoding.begins_at == 701
+
+
 def test_a_network_is_mounted_by_role() -> None:
     config = compose_config(
         "network@model.generator=dcgan_generator", "network@model.discriminator=dcgan_discriminator"

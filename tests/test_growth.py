@@ -23,7 +23,7 @@ from semigan_pl.growth import (
     set_stage,
 )
 
-doubling_schedule = partial(growth.doubling_schedule, last_hold=None, max_images=None)
+doubling_schedule = partial(growth.doubling_schedule, last_hold=None, max_images=None, encoder_share=0.0)
 BATCHES = {4: 16, 256: 14, 512: 6, 1024: 3}
 RATES = {4: 0.001, 256: 0.0015}
 

@@ -61,7 +61,7 @@ def test_values_typed_on_top_win_and_the_rest_stays() -> None:
 def test_a_group_typed_on_top_is_replaced_not_mixed() -> None:
     """Merged, the learning rates of search=paper would keep the steps at 0.5 and 0.8 of search=default."""
     settled = inherit(composed("search=paper", "search.steps=7"), in_checkpoint(), ["search=paper", "search.steps=7"])
-    assert dict(settled.search.learning_rates) == {0: 0.01, 0.4: 0.001, 0.6: 0.0005}
+    assert dict(settled.search.descent.learning_rates) == {0: 0.01, 0.4: 0.001, 0.6: 0.0005}
     assert settled.search.starts == 8  # composed for the tests
     assert settled.model.search.steps == settled.search.steps == 7
 

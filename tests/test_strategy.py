@@ -89,6 +89,24 @@ def test_averages_are_arithmetic_means(kind: int, held: list[dict[str, Any]]) ->
             assert value.dtype == mean.dtype
 
 
+def test_who_stands_in_eval_mode_keeps_its_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A third of three equal numbers is not quite one of them: what has not moved must not be averaged."""
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 3)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda flat: flat.mul_(3))
+    torch.manual_seed(0)
+    strategy, resting, moving = PlayerwiseDDP(), nn.BatchNorm2d(500), nn.BatchNorm2d(500)
+    assert resting.running_mean is not None
+    assert moving.running_mean is not None
+    for network in (resting, moving):
+        network.running_mean.copy_(torch.rand(500))  # type: ignore[union-attr]
+        network.weight.grad = torch.ones(500)
+    before = [resting.running_mean.clone(), moving.running_mean.clone()]
+    strategy.model = nn.ModuleList([resting.eval(), moving])
+    strategy.average_gradients(moving)
+    assert torch.equal(resting.running_mean, before[0])
+    torch.testing.assert_close(moving.running_mean, before[1])
+
+
 def test_alone_nothing_is_averaged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 1)
     torch.manual_seed(0)

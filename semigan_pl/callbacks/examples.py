@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -32,34 +31,42 @@ class Example(NamedTuple):
 KINDS = ("normal", "anomalous", "false alarm", "missed")
 
 
+def _order(example: Example) -> tuple[float, int]:
+    return example.rank, example.position
+
+
 class ExampleKeeper:
     """Keeps at most `limit` examples of each kind.
 
     Kinds: the first normal images, the first anomalies taken class by class, and the worst mistakes: normal images
-    with the highest scores above the threshold, anomalies with the lowest scores under it.
+    with the highest scores above the threshold, anomalies with the lowest scores under it. Which ones does not depend
+    on the order in which they come, nor on which process sees them.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.kept: dict[str, list[Example]] = {kind: [] for kind in KINDS}
-        self._seen_of_class: Counter[str] = Counter()
 
     def add(
         self,
         batch: Batch,
         prediction: Prediction,
-        classes: list[str],
+        places: Sequence[int],
         threshold: float,
         masks: Sequence[Mask | None] | None = None,
     ) -> None:
-        """Looks at one batch; `classes` are the class names of its images, `masks` what is known of their pixels."""
+        """Looks at one batch.
+
+        Args:
+            places: how many test images of its class come before each image.
+            masks: what is known of their pixels.
+        """
 
         def offer(kind: str, rank: float) -> None:
             self._offer(kind, rank, batch, prediction, row, masks[row] if masks else None)
 
         for row, (label, score) in enumerate(zip(batch.labels.tolist(), prediction.score.tolist(), strict=True)):
-            typical = float(self._seen_of_class[classes[row]])  # the first of every class before the second of any
-            self._seen_of_class[classes[row]] += 1
+            typical = float(places[row])  # the first of every class before the second of any
             if label == 0:
                 offer("normal", typical)
                 if score > threshold:
@@ -71,23 +78,36 @@ class ExampleKeeper:
 
     def _offer(self, kind: str, rank: float, batch: Batch, prediction: Prediction, row: int, mask: Mask | None) -> None:
         kept = self.kept[kind]
-        if len(kept) == self.limit and (not kept or rank >= kept[-1].rank):
+        index = int(batch.indices[row])
+        if len(kept) == self.limit and (not kept or (rank, index) >= _order(kept[-1])):
             return
 
         def pick(values: Tensor | None) -> Tensor | None:
             return None if values is None else values[row].detach().cpu().clone()
 
         image = batch.images[row].cpu().clone()
-        index = int(batch.indices[row])
         kept.append(Example(rank, index, image, pick(prediction.reconstruction), pick(prediction.anomaly_map), mask))
-        self.kept[kind] = sorted(kept, key=lambda example: example.rank)[: self.limit]
+        self.kept[kind] = sorted(kept, key=_order)[: self.limit]
 
-    def merge(self, others: list[ExampleKeeper]) -> None:
-        """Takes over what the keepers of other processes kept."""
+    def merge(self, other: ExampleKeeper) -> None:
+        """Takes over what the keeper of another process kept."""
         for kind in KINDS:
-            everyone = [example for keeper in others for example in keeper.kept[kind]]
-            distinct = {example.position: example for example in everyone}.values()
-            self.kept[kind] = sorted(distinct, key=lambda e: (e.rank, e.position))[: self.limit]
+            distinct = {example.position: example for example in self.kept[kind] + other.kept[kind]}.values()
+            self.kept[kind] = sorted(distinct, key=_order)[: self.limit]
+
+    def state(self) -> dict[str, Any]:
+        """What was kept, as plain containers of numbers and tensors."""
+        return {
+            kind: [(*example[:-1], None if example.mask is None else torch.tensor(example.mask)) for example in kept]
+            for kind, kept in self.kept.items()
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Keeps what the keeper kept whose `state` this is."""
+        for kind in KINDS:
+            self.kept[kind] = [
+                Example._make((*others, None if mask is None else mask.numpy())) for *others, mask in state[kind]
+            ]
 
     def save(self, path: Path) -> None:
         """Writes `examples.npz`: index, kind, images (uint8), and what there is of reconstructions, maps and masks."""

@@ -43,8 +43,11 @@ class GeneratorEMA(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if not isinstance(pl_module, AdversarialModule):
             return
-        new = pl_module.images_seen - self._images_seen
-        self._images_seen = pl_module.images_seen
+        before, self._images_seen = self._images_seen, pl_module.images_seen
+        if pl_module.encodes_at(before):
+            return
         half_life = min(self.half_life, pl_module.images_seen / 20)
         pl_module.averaged = True
-        update_average(pl_module.ema_generator, pl_module.generator, 0.5 ** (new / half_life))
+        update_average(
+            pl_module.ema_generator, pl_module.generator, 0.5 ** ((pl_module.images_seen - before) / half_life)
+        )

@@ -8,6 +8,7 @@ from pytorch_lightning import Callback, Trainer
 
 from semigan_pl.checks import yes_or_no
 from semigan_pl.growth import ProgressiveSchedule, Stage, grows, set_stage
+from semigan_pl.methods.adversarial import PLAYERS, AdversarialModule
 
 
 class Growth(Callback):
@@ -25,11 +26,19 @@ class Growth(Callback):
         self._borders_passed = 0
 
     def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
-        """Raises ValueError if nothing of the method can grow."""
-        if self.schedule is not None and not grows(pl_module):
+        """Raises ValueError if nothing of the method can grow, or if it would still grow when its encoder learns."""
+        if self.schedule is None:
+            return
+        if not grows(pl_module):
             raise ValueError(
                 "growth needs networks that grow: network@model.generator=progressive_generator"
                 " network@model.discriminator=progressive_discriminator, or growth=none"
+            )
+        if isinstance(pl_module, AdversarialModule) and pl_module.encodes_at(self.schedule.total_images - 1):
+            raise ValueError(
+                "model.gan_checkpoint brings networks that have grown: add growth=none"
+                if pl_module.gan_checkpoint is not None
+                else "growing has to be over where the encoder begins to learn: set both by encoder_share alone"
             )
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
@@ -42,7 +51,7 @@ class Growth(Callback):
             return
         passed = self.schedule.borders_passed(pl_module.images_seen)
         if passed != self._borders_passed and self.reset_optimizers:
-            for optimizer in trainer.optimizers:
+            for optimizer in trainer.optimizers[: len(PLAYERS)]:
                 optimizer.state.clear()
         self._borders_passed = passed
         self._follow(self.schedule, trainer, pl_module)
@@ -62,7 +71,7 @@ class Growth(Callback):
     def _follow(self, schedule: ProgressiveSchedule, trainer: Trainer, pl_module: Any) -> None:
         set_stage(pl_module, schedule.at(pl_module.images_seen))
         rate = schedule.phase(pl_module.images_seen).lr
-        for optimizer in trainer.optimizers:
+        for optimizer in trainer.optimizers[: len(PLAYERS)]:  # an encoder has a learning rate of its own
             for group in optimizer.param_groups:
                 group["lr"] = rate
 

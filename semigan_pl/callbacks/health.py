@@ -138,6 +138,8 @@ class HealthMonitor(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if not self.every or not isinstance(pl_module, AdversarialModule):
             return
+        if pl_module.encodes_at(pl_module.images_seen - len(batch.unlabelled) * trainer.world_size):
+            return  # the game is over
         wanted = max(2, min(self.images, MOST_VALUES // batch.images[0].numel()))
         if trainer.is_global_zero and pl_module.images_seen + wanted * trainer.world_size > self._next:
             self._recent.append(batch.unlabelled.cpu())

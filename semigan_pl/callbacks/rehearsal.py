@@ -6,7 +6,7 @@ import copy
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -18,18 +18,19 @@ from torch import Tensor
 from semigan_pl.callbacks.timing import duration, seconds_of_scoring
 from semigan_pl.checks import whole
 from semigan_pl.growth import Phase, ProgressiveSchedule, Stage, set_stage
-from semigan_pl.methods.adversarial import PLAYERS, AdversarialModule
+from semigan_pl.methods.adversarial import ENCODER, PLAYERS, AdversarialModule
 from semigan_pl.types import Batch
 
 GIB = 2**30
 
 
 class Remaining(NamedTuple):
-    """What is left of a phase, and how long a step of it takes."""
+    """What is left of a phase, or of an encoder's stage after the last one, and how long a step of it takes."""
 
     phase: Phase
     images: int
     seconds_per_step: float
+    player: str = ""  # who moves, where it is not both
 
     @property
     def seconds(self) -> float:
@@ -60,7 +61,13 @@ class Rehearsal(Callback):
         stage = self.schedule.at(pl_module.images_seen)
         with as_if_nothing_happened(trainer, pl_module):
             self._fits(trainer, pl_module, phases[-1][0])
-            remaining = [Remaining(phase, images, self._seconds(trainer, pl_module, phase)) for phase, images in phases]
+            remaining = [
+                Remaining(phase, images, self._seconds(trainer, pl_module, phase, PLAYERS)) for phase, images in phases
+            ]
+            if pl_module.encoding is not None:
+                last, images = phases[-1][0], trainer.datamodule.max_images - self.schedule.total_images  # type: ignore[attr-defined]
+                seconds = self._seconds(trainer, pl_module, last, [ENCODER])
+                remaining.append(Remaining(last, images, seconds, ENCODER))
             set_stage(pl_module, Stage(self.schedule.phases[-1].resolution))
             scoring = seconds_of_scoring(trainer, pl_module, blank_block(trainer, pl_module))
         set_stage(pl_module, stage)
@@ -77,7 +84,7 @@ class Rehearsal(Callback):
             if (fitting := memory.most(tried)) is not None and fitting < n:
                 raise ValueError(self._too_large(phase, fitting * parts * trainer.world_size, memory))
             try:
-                self._step(trainer, module, phase, n * parts)
+                self._step(trainer, module, phase, n * parts, module.players)
             except torch.OutOfMemoryError as error:
                 fitting = tried[-1][0] if tried else 0
                 raise ValueError(self._too_large(phase, fitting * parts * trainer.world_size, memory)) from error
@@ -92,17 +99,19 @@ class Rehearsal(Callback):
             f" {memory.available / GIB:.1f} GiB that are free: {remedy}; set {advice} or model.updates.accumulate=2"
         )
 
-    def _seconds(self, trainer: Trainer, module: AdversarialModule, phase: Phase) -> float:
+    def _seconds(self, trainer: Trainer, module: AdversarialModule, phase: Phase, players: Sequence[str]) -> float:
         set_stage(module, costliest_stage(phase))
         size = phase.batch_size // trainer.world_size
-        self._step(trainer, module, phase, size)
+        self._step(trainer, module, phase, size, players)
         start = time.perf_counter()
         for _ in range(self.steps):
-            self._step(trainer, module, phase, size)
+            self._step(trainer, module, phase, size, players)
         return (time.perf_counter() - start) / self.steps
 
-    def _step(self, trainer: Trainer, module: AdversarialModule, phase: Phase, size: int) -> None:
-        """One step of both players on noise: `size` unlabelled images and as many known anomalies as there will be."""
+    def _step(
+        self, trainer: Trainer, module: AdversarialModule, phase: Phase, size: int, players: Sequence[str]
+    ) -> None:
+        """One step of each player on noise: `size` unlabelled images and as many known anomalies as there will be."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         n_known = size if len(data.splits.train_known) else 0
         shape = (size + n_known, data.image_format.channels, phase.resolution, phase.resolution)
@@ -111,9 +120,9 @@ class Rehearsal(Callback):
         batch = Batch(images.to(module.device), labels.to(module.device), torch.arange(len(labels)))
         module.noise = module.noise_at(0)
         with trainer.precision_plugin.train_step_context():
-            for player in PLAYERS:
+            for player in players:
                 values = module.move(player, batch)
-        float(values["g_gradient"])  # waits for a GPU
+        float(values[f"{players[-1][0]}_gradient"])  # waits for a GPU
 
 
 def to_come(schedule: ProgressiveSchedule, images_seen: int) -> list[tuple[Phase, int]]:
@@ -191,7 +200,7 @@ def announcement(remaining: list[Remaining], scoring: float) -> str:
     """A line for each phase, and the sum."""
     lines = [
         f"  {part.phase.resolution:>5} px  {part.images:>11,} images  batch {part.phase.batch_size:>4}"
-        f"  {_rate(part.phase.batch_size / part.seconds_per_step):>9} images/s  {duration(part.seconds):>9}"
+        f"  {_rate(part.phase.batch_size / part.seconds_per_step):>9} images/s  {duration(part.seconds):>9}  {part.player}".rstrip()
         for part in remaining
     ]
     training = sum(part.seconds for part in remaining)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -73,6 +74,7 @@ class AnomalyDataModule(pl.LightningDataModule):
         if known_list is not None:
             self.splits = confirm(self.splits, confirmed_positions(known_list, source), self._test_side())
         self.broken: dict[int, str] = {}  # images left out, by position, with the reason
+        self.scored: NDArray[np.int64] = np.zeros(0, dtype=np.int64)  # positions that validation and test leave out
         self._pyramid: dict[int, NDArray[np.uint8]] | None = None  # by resolution, (n_used, C, r, r)
         self._truth = PixelTruth(image_format.image_size)
 
@@ -87,6 +89,10 @@ class AnomalyDataModule(pl.LightningDataModule):
     def path_of(self, index: int) -> str:
         """File of the image at this position of the source, or e.g. "train/123"."""
         return self.source.paths[index]
+
+    def place_in_class(self, index: int) -> int:
+        """How many test images of its class come before the test image at this position of the source."""
+        return int(self._places[np.searchsorted(self.splits.test, index)])
 
     def _drawn(self, protocol: Protocol) -> Splits:
         source = self.source
@@ -132,6 +138,7 @@ class AnomalyDataModule(pl.LightningDataModule):
             self._check_what_is_left()
         images = self.cache.load(self.source, self.used, self.image_format, self.smaller)
         self._truth = read_masks(self.source, self._test_anomalies().tolist(), self.image_format)
+        self._places = places_in_class(self.source.classes[self.splits.test])
         self._pyramid = pyramid(images, self.smaller)
 
     def _check_what_is_left(self) -> None:
@@ -161,13 +168,13 @@ class AnomalyDataModule(pl.LightningDataModule):
         return TrainingLoader(self._labelled(unlabelled, known), positions)
 
     def val_dataloader(self) -> BatchLoader:
-        """The validation pool (label 0) and its known anomalies (label 1)."""
-        return self._evaluation(self._labelled(self.splits.val, self.splits.val_known))
+        """The validation pool (label 0) and its known anomalies (label 1), without those `scored` already."""
+        return self._evaluation(self._labelled(self.splits.val, self.splits.val_known), self.scored)
 
     def test_dataloader(self) -> BatchLoader:
-        """The test set with the truth: label 1 for anomalous classes."""
+        """The test set with the truth: label 1 for anomalous classes; without those `scored` already."""
         truth = np.isin(self.splits.test, self._test_anomalies())
-        return self._evaluation(self._cached(self.splits.test, truth.astype(np.int64)))
+        return self._evaluation(self._cached(self.splits.test, truth.astype(np.int64)), self.scored)
 
     def pool_dataloader(self) -> BatchLoader:
         """The unlabelled training images once, in order, labelled 0: for detectors that fit rather than step."""
@@ -226,6 +233,16 @@ class AnomalyDataModule(pl.LightningDataModule):
         assert self._pyramid is not None
         return CachedImages(self._pyramid, np.searchsorted(self.used, positions), labels, positions)
 
-    def _evaluation(self, images: CachedImages) -> BatchLoader:
+    def _evaluation(self, images: CachedImages, scored: Sequence[int] | NDArray[np.int64] = ()) -> BatchLoader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return BatchLoader(images, EvaluationBatches(len(images), self.eval_batch_size, rank, world_size))
+        left = np.flatnonzero(np.isin(images.indices.numpy(), scored, invert=True))
+        return BatchLoader(images, EvaluationBatches(left, self.eval_batch_size, rank, world_size))
+
+
+def places_in_class(classes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many of its class come before each image, (n,), from their classes, (n,)."""
+    order = np.argsort(classes, kind="stable")
+    starts = np.searchsorted(classes[order], classes[order])  # where the class of each begins in this order
+    places = np.empty(len(classes), dtype=np.int64)
+    places[order] = np.arange(len(classes)) - starts
+    return places

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,6 +53,16 @@ class PixelCounts:
         other._settle()
         self._drop_to(other.dropped_bits)
         self._wait(_dropped(other._codes, self.dropped_bits - other.dropped_bits), other._counts)
+
+    def state(self) -> dict[str, Any]:
+        """All that was counted: an int, and arrays (k,)."""
+        self._settle()
+        return {"dropped_bits": self.dropped_bits, "codes": self._codes, "counts": self._counts}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on from where that one stood whose `state` this is."""
+        self.dropped_bits, self._codes, self._counts = state["dropped_bits"], state["codes"], state["counts"]
+        self._waiting = []
 
     @property
     def n_pixels(self) -> int:

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from semigan_pl.latent_search import Bank, LatentSearch
+from semigan_pl.latent_search import LatentSearch, PreparedSearch, filled, frozen
+from semigan_pl.latent_search.freezing import weights_version
 from semigan_pl.losses.distances import anomaly_map
 from semigan_pl.methods.adversarial import AdversarialModule
 from semigan_pl.types import Inspection
@@ -34,16 +35,21 @@ class AnoGAN(AdversarialModule):
     def __init__(self, search: LatentSearch, **base: Any) -> None:
         super().__init__(**base)
         self.search = search
-        self.bank: Bank | None = None
+        self._prepared: tuple[Any, PreparedSearch] | None = None  # for which weights and images
 
-    def begin_inspection(self) -> None:
-        self.bank = self.search.bank(self.best_generator, self._features)
+    def prepared(self, shape: tuple[int, ...]) -> PreparedSearch:
+        """The search in the networks as they are, for images of a shape; prepared once for many calls."""
+        encoder = self.encoding.encoder if self.encoding is not None else None
+        networks = [self.best_generator, self.discriminator, *([encoder] if encoder is not None else [])]
+        key = (self.search, shape, weights_version(*networks))
+        if self._prepared is None or self._prepared[0] != key:
+            self._prepared = key, self.search.prepare(self.best_generator, self.discriminator, shape, encoder)
+        return self._prepared[1]
 
     def inspect(self, images: Tensor) -> Inspection:
-        assert self.bank is not None, "predict() begins the inspection"
-        found = self.search(self.best_generator, self._features, images, self.bank)
+        found = self.prepared(tuple(images.shape[1:]))(images)
         with torch.no_grad():
-            critic = -self.discriminator(images)
+            critic = -self.discriminator(filled(images, self.block_size))[: len(images)]
         return Inspection(
             terms={
                 "residual": found.residual,
@@ -55,18 +61,19 @@ class AnoGAN(AdversarialModule):
             reconstruction=found.reconstruction,
         )
 
+    def _inspect_block(self, block: Tensor) -> Inspection:
+        """As many searches as there are images: the search fills up its own batches."""
+        return self.inspect(block)
+
     def inspection_seconds(self, images: Tensor) -> float:
-        """Measures a few search steps and multiplies."""
+        """Measures a few search steps and multiplies; what is prepared once for all blocks is not counted."""
         whole, seconds = self.search, []
         try:
             for steps in (0, min(5, whole.steps)):
                 self.search = dataclasses.replace(whole, steps=steps)
+                with frozen(self):
+                    self.prepared(tuple(images.shape[1:]))
                 seconds.append(super().inspection_seconds(images))
         finally:
             few, self.search = self.search.steps, whole
         return seconds[0] + max(0.0, seconds[1] - seconds[0]) * whole.steps / max(1, few)
-
-    def _features(self, images: Tensor) -> Tensor:
-        """f_l(x), (N, F)."""
-        features: Tensor = self.discriminator.features(images)  # type: ignore[operator]
-        return features

@@ -13,7 +13,7 @@ from torch import Tensor
 from semigan_pl.checks import whole
 from semigan_pl.evaluation.calibration import Calibration, Decision
 from semigan_pl.evaluation.scores import ScoreTable
-from semigan_pl.latent_search import frozen
+from semigan_pl.latent_search import filled, frozen
 from semigan_pl.types import Batch, Inspection, Prediction, cut, join
 
 
@@ -44,9 +44,6 @@ class AnomalyModule(LightningModule, ABC):
     def check_known(self, n_known: int) -> None:
         """Raises ValueError if the method cannot be trained with so many known anomalies."""
 
-    def begin_inspection(self) -> None:
-        """Prepares what the blocks of one call share; before each call, since weights may have changed."""
-
     @abstractmethod
     def inspect(self, images: Tensor) -> Inspection:
         """Terms, anomaly map and reconstruction of images (N, C, H, W) in [-1, 1], each image for itself."""
@@ -54,7 +51,6 @@ class AnomalyModule(LightningModule, ABC):
     def predict(self, images: Tensor) -> Prediction:
         """Inspects images (N, C, H, W) and picks the score; `fused` exists after calibration."""
         with frozen(self), torch.autocast(self.device.type, enabled=False):  # scores are float32 however one trains
-            self.begin_inspection()
             inspection = join([self._inspect_block(block) for block in images.split(self.block_size)])
         terms = self.decision.complete(inspection.terms, self.calibration)
         # before calibration `fused` cannot exist; what it starts from stands in, and nothing is decided yet
@@ -67,14 +63,11 @@ class AnomalyModule(LightningModule, ABC):
         Measured: convolutions and matrix products of 3 and of 64 images differ in the last bits (the library picks
         other kernels for other shapes); those of equal shapes do not, wherever an image stands in the batch.
         """
-        missing = self.block_size - len(block)
-        padded = torch.cat([block, block[-1:].expand(missing, -1, -1, -1)])
-        return cut(self.inspect(padded), len(block))
+        return cut(self.inspect(filled(block, self.block_size)), len(block))
 
     def inspection_seconds(self, images: Tensor) -> float:
         """How long one block of images takes; a method whose inspection is long measures a part of it."""
         with frozen(self):  # in eval mode: asking for the time must not move a running statistic
-            self.begin_inspection()
             start = time.perf_counter()
             self._inspect_block(images[: self.block_size])
             return time.perf_counter() - start

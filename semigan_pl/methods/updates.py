@@ -20,18 +20,19 @@ ADVICE = (
 
 
 class Updates:
-    """How both players step.
+    """How the players step.
 
     Args:
         accumulate: micro-batches that a step's batch is divided into, one after the other in memory; their gradients
             add up to those of the whole batch: exactly, for networks without batch statistics and as many known
             anomalies as unlabelled images.
-        clip_d, clip_g: largest Euclidean norm of the discriminator's and the generator's gradient; None: any.
+        clip_d, clip_g, clip_e: largest Euclidean norm of the discriminator's, the generator's and the encoder's
+            gradient; None: any.
     """
 
-    def __init__(self, accumulate: int, clip_d: float | None, clip_g: float | None) -> None:
+    def __init__(self, accumulate: int, clip_d: float | None, clip_g: float | None, clip_e: float | None) -> None:
         self.accumulate = whole("model.updates.accumulate", accumulate, least=1)
-        self.clip = {"discriminator": clip_d, "generator": clip_g}
+        self.clip = {"discriminator": clip_d, "generator": clip_g, "encoder": clip_e}
         for player, limit in self.clip.items():
             if limit is not None:
                 number(f"model.updates.clip_{player[0]}", limit, above=0)

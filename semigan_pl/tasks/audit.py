@@ -17,11 +17,11 @@ from rich.console import Console
 
 from semigan_pl.atomic import replacing, write_json
 from semigan_pl.detector import Detection, Detector
-from semigan_pl.progress import counted
-from semigan_pl.report.gallery import Card, Gallery, write_gallery
+from semigan_pl.progress import progress_bar
+from semigan_pl.report.gallery import Gallery, write_gallery
 from semigan_pl.settings import checkpoint_path
 from semigan_pl.tasks.settle import check_fresh, check_typed, detector_of, inherited
-from semigan_pl.tasks.suspects import Suspects, command, details, tiles
+from semigan_pl.tasks.suspects import Seen, Suspects, cards, command
 
 HEEDED = (  # the options that this task goes by: where the data lie now, not which of them are used
     *("task", "run", "name", "checkpoint", "cards", "block_size", "trainer", "trainer."),
@@ -84,16 +84,17 @@ def check_pool(detector: Detector, data: Any, checkpoint: Path) -> None:
 
 def inspect(detector: Detector, data: Any, suspects: Suspects) -> list[Row]:
     """Scores everything unlabelled; the cards of the most suspicious go to `suspects`."""
-    rows = []
-    loader = data.unlabelled_dataloader()
-    for _, batch in zip(counted(len(loader), "Auditing"), loader, strict=True):
-        indices = batch.indices.tolist()
-        paths = [data.path_of(index) for index in indices]
-        splits = np.where(np.isin(indices, data.splits.train), "train", "val").tolist()
-        for index, split, found in zip(indices, splits, detector.inspect_batch(batch.images, paths), strict=True):
-            rows.append(row(index, split, found, data))
-            seen = tiles(found, detector.map_scale)
-            suspects.add(Card(0, rows[-1].path, found.score, seen, found.is_anomalous, details(found)))
+    rows = list[Row]()
+    n_images = len(data.splits.train) + len(data.splits.val)
+    with progress_bar(n_images, "Auditing", "images") as advance:
+        for batch in data.unlabelled_dataloader():
+            indices = batch.indices.tolist()
+            paths = [data.path_of(index) for index in indices]
+            splits = np.where(np.isin(indices, data.splits.train), "train", "val").tolist()
+            for index, split, found in zip(indices, splits, detector.inspect_batch(batch.images, paths), strict=True):
+                rows.append(row(index, split, found, data))
+                suspects.add(Seen(index, found))
+            advance(len(batch.images))
     return rows
 
 
@@ -140,16 +141,16 @@ def gallery(
     detector: Detector, suspects: Suspects, rows: list[Row], found: dict[str, float], checkpoint: Path
 ) -> Gallery:
     """The page of the most suspicious images."""
-    cards = suspects.cards()
+    shown = suspects.ranked()
     return Gallery(
         title="Unlabelled training images, the most suspicious first",
         lead=[
-            f"Shown are {len(cards)} of {len(rows):,} images that training took for normal.",
+            f"Shown are {len(shown)} of {len(rows):,} images that training took for normal.",
             *sentences(found),
             "Which of them are anomalous? Keep their rows in a copy of audit.csv, or write their paths into a file, one"
             " a line: the next training takes them out of the pool and learns them as known anomalies.",
         ],
-        cards=cards,
+        cards=cards(shown, detector),
         facts={"detector": detector.name, "score": detector.score_name, "checkpoint": str(checkpoint)},
         commands={
             "To train again with what you confirmed, add to its command": "data.known_list=confirmed.csv",

@@ -33,7 +33,7 @@ def measured(model: Any, timing: Timing, n_test: int) -> dict[str, Any]:
         "train/images_seen": model.images_seen,
         "train/seconds": timing.train_seconds,
         "train/images_per_second": model.images_seen / timing.train_seconds if timing.train_seconds else None,
-        "test/images_per_second": n_test / timing.test_seconds,
+        "test/images_per_second": n_test / timing.test_seconds if n_test else None,  # all were scored before a stop
     }
 
 

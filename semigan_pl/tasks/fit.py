@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytorch_lightning as pl
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -18,16 +18,17 @@ from rich.console import Console
 
 from semigan_pl.atomic import replacing, write_json
 from semigan_pl.callbacks.checkpoint import save_last
+from semigan_pl.callbacks.journal import FOLDER
 from semigan_pl.callbacks.run_record import RunRecord
 from semigan_pl.callbacks.score_writer import ScoreWriter
 from semigan_pl.callbacks.timing import Timing
-from semigan_pl.checkpoints import check_weights, read_checkpoint
 from semigan_pl.checks import whole
 from semigan_pl.data.datamodule import AnomalyDataModule
 from semigan_pl.methods.base import AnomalyModule
 from semigan_pl.report.page import write_report
 from semigan_pl.report.summary import print_summary
 from semigan_pl.settings import checkpoint_path
+from semigan_pl.tasks.earlier import check_continuable, take_gan
 from semigan_pl.tasks.facts import measured, run_facts
 from semigan_pl.tasks.launched import is_first_here
 from semigan_pl.tasks.processes import is_first, leave_together, processes_to_start, run_in_processes, settle_devices
@@ -96,6 +97,8 @@ def build(config: DictConfig) -> Parts:
         raise ValueError(f"the optimizers cannot be made ({error}): correct optimizer.*") from error
     if (checkpoint := checkpoint_path(config)) is not None:
         check_continuable(checkpoint, model, data)
+    elif (earlier_gan := OmegaConf.select(config, "model.gan_checkpoint")) is not None:
+        take_gan(Path(earlier_gan), config, model, data)
     return Parts(data, model, trainer, scores, timing)
 
 
@@ -113,13 +116,14 @@ def train(config: DictConfig, parts: Parts) -> None:
         if not trainer.is_global_zero:
             return
         write_json(folder / "data.json", data.summary())
-        metrics = scores.metrics | measured(model, timing, len(data.splits.test)) | facts
+        metrics = scores.metrics | measured(model, timing, len(data.splits.test) - len(data.scored)) | facts
         metrics["objective"] = metrics[config.objective]
         write_report(folder, metrics)
         for logger in trainer.loggers:
             if hasattr(logger, "log_run"):
                 logger.log_run(folder, metrics)
         write_json(folder / "metrics.json", metrics)
+        shutil.rmtree(folder / FOLDER, ignore_errors=True)  # until here a killed run would have scored all anew
 
 
 def make_trainer(config: DictConfig) -> tuple[pl.Trainer, ScoreWriter, Timing]:
@@ -163,19 +167,6 @@ def check_objective(objective: str, model: Any) -> None:
     possible = ["val/auroc", *(f"val/auroc_{name}" for name in model.decision.names(model.terms))]
     if objective not in possible:
         raise ValueError(f"objective={objective} is not measured on validation: use one of {', '.join(possible)}")
-
-
-def check_continuable(path: Path, model: Any, data: Any) -> None:
-    """Raises ValueError if the checkpoint is of other networks, or was trained or calibrated on test images."""
-    content = read_checkpoint(path)
-    check_weights(path, content, model)
-    earlier = content["data"]
-    shared = np.isin(data.splits.test, earlier["used"]).sum() if earlier["name"] == data.source.name else 0
-    if shared:
-        raise ValueError(
-            f"{shared} test images are among those that the checkpoint was trained on: keep its seed and its data.*"
-            " options (data.root, data.test_limit and data.outlier_share may change)"
-        )
 
 
 def announcement(data: Any) -> str:

@@ -1,31 +1,36 @@
-"""task=predict: scores, decisions and heat overlays of new images, which need no labels."""
+"""task=predict: scores, decisions and heat overlays of new images, which need no labels.
+
+Several processes share the images. What is done is on disk row by row: killed at any moment, the same command goes on.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Iterator
-from pathlib import Path, PurePath
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 from hydra.utils import instantiate
-from numpy.typing import NDArray
-from omegaconf import DictConfig
-from PIL import Image
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from semigan_pl.atomic import replacing
-from semigan_pl.data.cache import UNREADABLE, listing
+from semigan_pl.data.cache import listing
 from semigan_pl.data.image_source import ImageFiles, ImageSource, existing_folder, image_files
-from semigan_pl.data.transforms import upright
-from semigan_pl.detector import Detection, Detector
-from semigan_pl.progress import counted
-from semigan_pl.report.gallery import Card, Gallery, write_gallery
-from semigan_pl.report.overlays import LONGEST_SIDE, heat, to_original, within
+from semigan_pl.detector import Detector
+from semigan_pl.progress import progress_bar
+from semigan_pl.report.gallery import write_gallery
+from semigan_pl.settings import checkpoint_path
+from semigan_pl.tasks.judging import devices, judged, predictions, share_out
+from semigan_pl.tasks.launched import launch
+from semigan_pl.tasks.overlay_files import check_choice
+from semigan_pl.tasks.prediction_page import gallery, most_suspicious
+from semigan_pl.tasks.processes import processes_to_start, settle_devices
 from semigan_pl.tasks.settle import check_fresh, check_typed, detector_of
-from semigan_pl.tasks.suspects import Stopwatch, Suspects, command, details, growing_table, tiles
+from semigan_pl.tasks.suspects import Stopwatch, Suspects
+from semigan_pl.tasks.unfinished import Rows, UnfinishedTable
 
-LONGEST_NAME = 200  # of an image, in bytes
 # The options that this task goes by: those of the images, but not how they are brought to the detector.
 HEEDED = (
     "task",
@@ -41,7 +46,6 @@ HEEDED = (
     "data.",
 )
 FORMAT = ("data.image_size", "data.channels", "data.resize", "data.mean_grey")
-OVERLAYS = ("all", "anomalous", "none")
 
 
 def predict(config: DictConfig) -> None:
@@ -49,43 +53,63 @@ def predict(config: DictConfig) -> None:
 
     Raises ValueError in the end if images could not be read, unless data.skip_broken=true: all others are done by then.
     """
-    if config.overlays not in OVERLAYS:
-        raise ValueError(f"overlays={config.overlays} must be one of {', '.join(OVERLAYS)}")
+    check(config)
+    detector, source, suspects = own_detector(config), new_images(config), Suspects(config.cards)
+    table = predictions(config, detector)
+    table.begin(made_by(config))
+    rows, watch = table.rows(source.paths), Stopwatch()
+    earlier = len(source) - len(rows.missing)
+    with stoppable(table):
+        with progress_bar(len(source), "Predicting", "images", earlier) as advance:
+            unread = judge(config, detector, source, table, rows, suspects, advance)
+        rows = table.rows(source.paths)
+        check_alone(table, len(rows.missing) - len(unread))
+        rate = watch.rate(len(source) - len(unread) - earlier)
+        shown = most_suspicious(detector, source, rows, suspects)
+        page = write_gallery(Path(config.run) / "predictions.html", gallery(detector, shown, rows, unread))
+        table.finish(rows)
+    tell(config, page, rows, earlier, rate)
+    if unread and not config.data.skip_broken:
+        raise ValueError(
+            f"{len(unread)} of {len(source)} images cannot be read: repair or remove {listing(unread)}, or accept it"
+            " with data.skip_broken=true (all others are in predictions.csv)"
+        )
+
+
+def check(config: DictConfig) -> None:
+    """Raises ValueError where something typed makes no sense; settles how many processes there are, and on what."""
+    check_choice(config.overlays)
     check_typed(
         config, HEEDED, FORMAT, "a detector judges as its checkpoint was calibrated; a run with it calibrates anew"
     )
-    folder = Path(config.run)
-    check_fresh(folder / "predictions.csv")
-    detector = detector_of(config)
-    source, suspects = new_images(config), Suspects(config.cards)
-    scores, broken, watch = list[float](), list[str](), Stopwatch()
-    n_anomalous = 0
-    columns = ["path", "score", "decision", *detector.module.decision.names(detector.module.terms)]
-    with growing_table(folder / "predictions.csv", columns) as table:
-        for found, original in detections(detector, source, broken):
-            table.writerow([found.path, repr(found.score), int(found.is_anomalous), *map(repr, found.terms.values())])
-            scores.append(found.score)
-            n_anomalous += found.is_anomalous
-            shown = tiles(found, detector.map_scale)
-            if found.anomaly_map is not None and detector.map_scale is not None:
-                values = to_original(found.anomaly_map, original.shape[1::-1], detector.image_format.resize)
-                shown = {"input": original, "suspicious": heat(original, values, detector.map_scale)}
-                if config.overlays == "all" or (config.overlays == "anomalous" and found.is_anomalous):
-                    save(overlay_path(folder, str(found.path), config.data.root), shown["suspicious"])
-            suspects.add(Card(0, str(found.path), found.score, shown, found.is_anomalous, details(found)))
-    rate = watch.rate(len(scores))
-    page = write_gallery(
-        folder / "predictions.html", gallery(detector, suspects, np.array(scores), n_anomalous, broken)
-    )
-    console = Console()
-    console.print(f"{len(scores):,} images at {rate:,.1f} images/s: {n_anomalous:,} called anomalous.")
-    console.print(f"Scores: {folder / 'predictions.csv'}", soft_wrap=True, markup=False)
-    console.print(f"Page: {page}", style="bold", soft_wrap=True, markup=False)
-    if broken and not config.data.skip_broken:
+    if started := launch():
         raise ValueError(
-            f"{len(broken)} of {len(source)} images cannot be read: repair or remove {listing(broken)}, or accept it"
-            " with data.skip_broken=true (all others are in predictions.csv)"
+            f"task=predict starts its processes itself, on one machine: start it without {started.by}, with trainer=ddp"
+            " or with trainer.devices=N"
         )
+    settle_devices(config)
+    check_fresh(Path(config.run) / "predictions.csv")
+
+
+def own_detector(config: DictConfig) -> Detector:
+    """The detector of this process, not on a GPU yet: the other processes come first. Settles the block size."""
+    detector = detector_of(OmegaConf.merge(config, {"trainer": {"accelerator": "cpu"}}))  # type: ignore[arg-type]
+    config.block_size = detector.module.block_size
+    return detector
+
+
+def made_by(config: DictConfig) -> dict[str, Any]:
+    """What a row depends on, and whether it has an overlay, by option. (GPUs and CPUs differ in the last bits.)"""
+    checkpoint = checkpoint_path(config)
+    assert checkpoint is not None, "detector_of has looked"
+    return {
+        "checkpoint": sha256(checkpoint.read_bytes()).hexdigest(),
+        "trainer.accelerator": devices(config)[0].partition(":")[0],
+        "block_size": config.block_size,
+        "overlays": config.overlays,
+        "data.root": config.data.root,
+        "data.source": OmegaConf.to_container(config.data.source, resolve=True),
+    }
 
 
 def new_images(config: DictConfig) -> ImageSource:
@@ -100,59 +124,57 @@ def new_images(config: DictConfig) -> ImageSource:
     return ImageFiles("folder", ["new"], [0] * len(paths), [""] * len(paths), paths)
 
 
-def detections(
-    detector: Detector, source: ImageSource, broken: list[str]
-) -> Iterator[tuple[Detection, NDArray[np.uint8]]]:
-    """Every image's detection beside the image itself, (H, W, 3), at most LONGEST_SIDE large; fills `broken`."""
-    prepared, originals, paths = list[NDArray[np.uint8]](), list[NDArray[np.uint8]](), list[str | None]()
-    for position in counted(len(source), "Predicting"):
-        try:
-            image = source.read(position)
-            prepared.append(detector.image_format(image))
-            originals.append(within(np.asarray(upright(image).convert("RGB")), LONGEST_SIDE))
-            paths.append(source.paths[position])
-        except UNREADABLE as error:
-            broken.append(f"{source.paths[position]} ({error})")
-        if prepared and (len(prepared) == detector.module.block_size or position == len(source) - 1):
-            yield from zip(detector.inspect(np.stack(prepared), paths), originals, strict=True)
-            prepared, originals, paths = [], [], []
+def judge(
+    config: DictConfig,
+    detector: Detector,
+    source: ImageSource,
+    table: UnfinishedTable,
+    rows: Rows,
+    suspects: Suspects,
+    advance: Callable[[int], None],
+) -> list[str]:
+    """Judges all images that have no row yet; returns the files that cannot be read, with the reasons."""
+    if processes_to_start(config) and len(rows.missing):
+        share_out(config, source, rows.missing, advance)
+        rows = table.rows(source.paths)
+    detector.module.to(devices(config)[0])
+    broken = dict[int, str]()
+    with table.growing() as writer:  # all images; or those that the other processes could not read, to learn why
+        for block in judged(config, detector, source, rows.missing, writer, broken):
+            for seen in block:
+                suspects.add(seen)
+            advance(len(block))
+    return list(broken.values())
 
 
-def overlay_path(folder: Path, path: str, root: str | None) -> Path:
-    """overlays/<path below the root>.png; nothing in a path leads out of that folder, and a long name is cut short."""
-    inner = PurePath(path)
-    if root is not None and inner.is_relative_to(root):
-        inner = inner.relative_to(root)
-    parts = [part for part in inner.parts if part not in ("..", inner.anchor)]
-    name = os.fsencode(parts[-1])
-    if len(name) > LONGEST_NAME:  # file systems end at 255; the hash keeps names apart that begin alike
-        short = name[: LONGEST_NAME - 20].decode(errors="ignore")
-        parts[-1] = f"{short}-{hashlib.sha256(name).hexdigest()[:12]}"
-    return folder.joinpath("overlays", *parts[:-1], f"{parts[-1]}.png")
+def check_alone(table: UnfinishedTable, lost: int) -> None:
+    """Raises ValueError where rows that were written are not there: the same command must run somewhere else too."""
+    if lost:
+        raise ValueError(
+            f"{lost} rows have gone from {table.table}: another prediction writes into this folder; wait until it has"
+            " ended, then continue this one, or choose another run=FOLDER"
+        )
 
 
-def save(path: Path, pixels: NDArray[np.uint8]) -> None:
-    with replacing(path) as partial:
-        Image.fromarray(pixels).save(partial, compress_level=1)  # twice as large and five times as quick
+@contextmanager
+def stoppable(table: UnfinishedTable) -> Iterator[None]:
+    """Says what is left of a prediction that was stopped, and how to go on with it."""
+    try:
+        yield
+    except BaseException:
+        print(
+            f"\nStopped: what was computed until then is in {table.table}; the same command with"
+            f" 'run={table.path.parent}' goes on from there",
+            file=sys.stderr,
+        )
+        raise
 
 
-def gallery(
-    detector: Detector, suspects: Suspects, scores: NDArray[np.float64], n_anomalous: int, broken: list[str]
-) -> Gallery:
-    """The page of the most suspicious images."""
-    cards = suspects.cards()
-    lead = [f"{n_anomalous:,} of {len(scores):,} images are called anomalous."]
-    if len(cards) < len(scores):
-        lead.append(f"Shown are the {len(cards)} most suspicious; all scores are in predictions.csv.")
-    if broken:
-        lead.append(f"{len(broken)} images could not be read: {listing(broken)}.")
-    return Gallery(
-        title="New images, the most suspicious first",
-        lead=lead,
-        cards=cards,
-        facts={"detector": detector.name, "score": detector.score_name},
-        commands={"To repeat it": command()},
-        scores=scores,
-        threshold=detector.threshold,
-        has_overlays=detector.map_scale is not None,
-    )
+def tell(config: DictConfig, page: Path, rows: Rows, earlier: int, rate: float) -> None:
+    """Says on the screen what came out, and where it is."""
+    console = Console()
+    n_images, n_anomalous = len(rows.scores) - len(rows.missing), int(rows.decisions.sum())
+    before = f" ({earlier:,} of them before this start)" if earlier else ""
+    console.print(f"{n_images:,} images{before} at {rate:,.1f} images/s: {n_anomalous:,} called anomalous.")
+    console.print(f"Scores: {Path(config.run) / 'predictions.csv'}", soft_wrap=True, markup=False)
+    console.print(f"Page: {page}", style="bold", soft_wrap=True, markup=False)

@@ -2,81 +2,100 @@
 
 from __future__ import annotations
 
-import csv
 import shlex
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from numpy.typing import NDArray
 
 from semigan_pl.checks import whole
-from semigan_pl.detector import Detection
+from semigan_pl.detector import Detection, Detector
 from semigan_pl.report.gallery import Card
-from semigan_pl.report.overlays import heat
+from semigan_pl.report.overlays import heat, to_original
 from semigan_pl.report.pictures import rgb
 
 
+class Seen(NamedTuple):
+    """An image and what the detector says of it."""
+
+    position: int  # in the image source
+    found: Detection
+    original: NDArray[np.uint8] | None = None  # (H, W, 3), upright; None: there is only what the detector saw
+
+
 class Suspects:
-    """Keeps the cards of the images with the highest scores, however many there are.
+    """Keeps the images with the highest scores, however many there are.
 
     Args:
-        limit: cards to keep.
+        limit: images to keep.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = whole("cards", limit, least=0)
-        self._cards: list[Card] = []
+        self._kept: list[Seen] = []
+        self._least = -np.inf  # a score that so many have reached
 
-    def add(self, card: Card) -> None:
-        self._cards.append(card)
-        if len(self._cards) >= 2 * self.limit + 64:
-            self._cards = self.cards()
+    def add(self, seen: Seen) -> None:
+        if not self.limit or seen.found.score <= self._least:
+            return
+        self._kept.append(seen._replace(found=_alone(seen.found)))
+        if len(self._kept) >= 2 * self.limit + 64:
+            self._kept = self.ranked()
+            self._least = self._kept[-1].found.score
 
-    def cards(self) -> list[Card]:
-        """The most suspicious first, with their ranks; of equal scores the one that came first."""
-        ordered = sorted(self._cards, key=lambda card: -card.score)[: self.limit]
-        return [replace(card, rank=rank) for rank, card in enumerate(ordered, start=1)]
+    def ranked(self) -> list[Seen]:
+        """The most suspicious first; of equal scores the one that came first."""
+        return sorted(self._kept, key=lambda seen: -seen.found.score)[: self.limit]
 
 
-def tiles(found: Detection, scale: float | None) -> dict[str, NDArray[np.uint8]]:
-    """What there is to see of a detection at the detector's size, by name, each (H, W, 3)."""
+def _alone(found: Detection) -> Detection:
+    """With pictures of its own: those that it came with are parts of its block's, and keep all of them in memory."""
+
+    def own(picture: NDArray[Any] | None) -> Any:
+        return None if picture is None else picture.copy()
+
+    return found._replace(
+        image=own(found.image), reconstruction=own(found.reconstruction), anomaly_map=own(found.anomaly_map)
+    )
+
+
+def overlay(seen: Seen, detector: Detector) -> NDArray[np.uint8] | None:
+    """The image under its heat, (H, W, 3); None: the method has no maps."""
+    values, scale = seen.found.anomaly_map, detector.map_scale
+    if values is None or scale is None:
+        return None
+    if seen.original is None:
+        return heat(rgb(seen.found.image), values, scale)
+    values = to_original(values, seen.original.shape[1::-1], detector.image_format.resize)
+    return heat(seen.original, values, scale)
+
+
+def cards(ranked: Iterable[Seen], detector: Detector) -> Iterator[Card]:
+    """Images on a page, the most suspicious first, with everything that there is to see of each; drawn one by one."""
+    for rank, seen in enumerate(ranked, start=1):
+        found = seen.found
+        yield Card(rank, str(found.path), found.score, tiles(seen, detector), found.is_anomalous, details(found))
+
+
+def tiles(seen: Seen, detector: Detector) -> dict[str, NDArray[np.uint8]]:
+    """Pictures by name, each (H, W, 3): in the original's geometry where there is a map to lay over it."""
+    found, suspicious = seen.found, overlay(seen, detector)
+    if seen.original is not None and suspicious is not None:
+        return {"input": seen.original, "suspicious": suspicious}
     shown = {"input": rgb(found.image)}
     if found.reconstruction is not None:
         shown["reconstruction"] = rgb(found.reconstruction)
-    if found.anomaly_map is not None and scale is not None:
-        shown["suspicious"] = heat(shown["input"], found.anomaly_map, scale)
+    if suspicious is not None:
+        shown["suspicious"] = suspicious
     return shown
 
 
 def details(found: Detection) -> dict[str, str]:
     """Every term as text."""
     return {name: f"{value:.4g}" for name, value in found.terms.items()}
-
-
-@contextmanager
-def growing_table(path: Path, columns: Sequence[str]) -> Iterator[Any]:
-    """A csv that grows row by row under `<name>.unfinished.csv` and gets its name when it is whole.
-
-    Killed half-way, what was computed until then can still be read.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f".unfinished{path.suffix}")
-    with unfinished.open("w", newline="", encoding="utf-8", errors="backslashreplace", buffering=1) as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        try:
-            yield writer
-        except BaseException:
-            print(f"\nStopped: what was computed until then is in {unfinished}", file=sys.stderr)
-            raise
-    unfinished.replace(path)
 
 
 def command() -> str:

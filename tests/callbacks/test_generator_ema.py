@@ -128,3 +128,19 @@ def test_a_method_without_players_is_left_alone() -> None:
     ema.on_train_start(TRAINER, module)
     see(ema, module, 64)
     assert not hasattr(module, "ema_generator")
+
+
+def test_the_average_rests_while_an_encoder_learns() -> None:
+    """The batch that reaches the border is still the generator's."""
+    module, ema = build_model("gan", "encoding=izi", "max_images=200", "encoder_share=0.5"), GeneratorEMA(half_life=1)
+    assert isinstance(module, AdversarialModule)
+    fill(module.ema_generator, 0)
+    fill(module.generator, 1)
+    ema.on_train_start(TRAINER, module)
+    see(ema, module, 100)
+    reached = [value.clone() for value in numbers(module.ema_generator)]
+    assert all((value > 0.9).all() for value in reached)
+    fill(module.generator, 100)
+    for _ in range(3):
+        see(ema, module, 50)
+    assert all(torch.equal(a, b) for a, b in zip(reached, numbers(module.ema_generator), strict=True))

@@ -121,6 +121,30 @@ def test_what_cannot_grow_is_refused() -> None:
         Growth(SCHEDULE, True).setup(None, build_model("anogan"), "fit")  # type: ignore[arg-type]
 
 
+def test_an_encoder_keeps_its_learning_rate_and_its_moments() -> None:
+    module = build_model("gan", *GROWING, "encoding=ziz", "max_images=1000", "encoding.optimizer.lr=0.07")
+    assert isinstance(module, AdversarialModule)
+    growth, trainer = Growth(SCHEDULE, True), trainer_of(module)
+    growth.on_train_start(trainer, module)
+    module.images_seen = 100
+    growth.on_train_batch_end(trainer, module, None, None, 0)
+    assert [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers] == [0.002, 0.002, 0.07]
+    assert [bool(optimizer.state) for optimizer in trainer.optimizers] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["max_images=664"], "set both by encoder_share alone"),  # the encoder begins at 498, growing ends at 500
+        (["max_images=5000", "model.gan_checkpoint=gan.ckpt"], "add growth=none"),
+    ],
+)
+def test_an_encoder_waits_until_all_has_grown(typed: list[str], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Growth(SCHEDULE, True).setup(None, build_model("gan", *GROWING, "encoding=ziz", *typed), "fit")  # type: ignore[arg-type]
+    Growth(SCHEDULE, True).setup(None, build_model("gan", *GROWING, "encoding=ziz", "max_images=667"), "fit")  # type: ignore[arg-type]
+
+
 def test_without_a_schedule_nothing_is_touched() -> None:
     module, growth = growing(), Growth(None, True)
     trainer = trainer_of(module)

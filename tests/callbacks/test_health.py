@@ -340,3 +340,12 @@ def test_one_image_is_too_few_to_say_anything() -> None:
 def test_options_that_make_no_sense(option: str, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"{option}={value} must be"):
         monitor(**{option: value})
+
+
+def test_a_game_that_is_over_is_not_spoken_of(findings: list[dict[str, float]]) -> None:
+    """The last check is that of the last batch that both players moved in, here at half of the training."""
+    findings += [COLLAPSED] * 4
+    module, trainer = gan("encoding=izi", "max_images=1000", "encoder_share=0.5"), FakeTrainer()
+    train(monitor(in_a_row=3), module, trainer, until=1000)
+    assert list(trainer.curves.health) == [250, 500]
+    assert not trainer.printed

@@ -60,10 +60,12 @@ def test_nothing_of_it_remains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert others == others_after
 
 
-def test_a_training_goes_the_same_way_without_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["semigan", "fanogan"])
+def test_a_training_goes_the_same_way_without_it(model: str, tmp_path: Path) -> None:
     states = []
     for steps in (0, 2):
-        parts = parts_of(tmp_path / str(steps), "max_images=320", f"callbacks.rehearsal.steps={steps}")
+        typed = [f"model={model}", "max_images=320", f"callbacks.rehearsal.steps={steps}"]
+        parts = parts_of(tmp_path / str(steps), *typed)
         parts.trainer.fit(parts.model, datamodule=parts.data)
         states.append({k: v for k, v in parts.model.state_dict().items() if isinstance(v, Tensor)})
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
@@ -89,9 +91,9 @@ def test_a_batch_that_does_not_fit_says_which_does(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(rehearsal.psutil, "virtual_memory", lambda: SimpleNamespace(available=2 * GIB))
     step = Rehearsal._step
 
-    def heavy(self: Rehearsal, trainer: Any, module: Any, phase: Phase, size: int) -> None:
+    def heavy(self: Rehearsal, trainer: Any, module: Any, phase: Phase, size: int, players: Any) -> None:
         now["images"] = max(now["images"], size)
-        step(self, trainer, module, phase, size)
+        step(self, trainer, module, phase, size, players)
 
     monkeypatch.setattr(Rehearsal, "_step", heavy)
     result = call(tmp_path, "+experiment=progressive_digits", *SMALL, "max_images=320", "data.batch_size=64")
@@ -105,10 +107,10 @@ def test_a_batch_that_does_not_fit_says_which_does(tmp_path: Path, monkeypatch: 
 def test_a_gpu_that_runs_out_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     step = Rehearsal._step
 
-    def full(self: Rehearsal, trainer: Any, module: Any, phase: Phase, size: int) -> None:
+    def full(self: Rehearsal, trainer: Any, module: Any, phase: Phase, size: int, players: Any) -> None:
         if size > 8:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        step(self, trainer, module, phase, size)
+        step(self, trainer, module, phase, size, players)
 
     monkeypatch.setattr(Rehearsal, "_step", full)
     result = call(tmp_path, "+experiment=progressive_digits", *SMALL, "max_images=320", "data.batch_size=32")
@@ -142,6 +144,9 @@ def test_seconds_add_up() -> None:
     text = announcement(parts, 20.0)
     assert text.splitlines()[-1] == "About 31 s to go: training 11 s, scoring 20 s."
     assert "100 images/s" in text
+    with_encoder = announcement([*parts, rehearsal.Remaining(eight, 80, 0.1, "encoder")], 20.0).splitlines()
+    assert with_encoder[3].split() == "8 px 80 images batch 16 160 images/s 0 s encoder".split()
+    assert text.splitlines()[:3] == with_encoder[:3]
     slow = announcement([rehearsal.Remaining(four, 100, 500.0)], 0.0)
     assert "0.032 images/s" in slow
 

@@ -47,6 +47,9 @@ class Data:
     def class_name_of(self, index: int) -> str:
         return CLASSES[index]
 
+    def place_in_class(self, index: int) -> int:
+        return CLASSES[:index].count(CLASSES[index])
+
     def path_of(self, index: int) -> str:
         return f"test/{CLASSES[index]}, {index}.png"
 
@@ -84,7 +87,7 @@ def put_to_test(writer: ScoreWriter, module: AnomalyModule, trainer: Any, has_ma
 @pytest.fixture
 def finished(tmp_path: Path) -> tuple[ScoreWriter, AnomalyModule, Path]:
     """Validated and tested on the same made-up predictions."""
-    writer, module = ScoreWriter(examples=2, metrics={"area": auroc}), build_model("semigan")
+    writer, module = ScoreWriter(examples=2, seconds=30, metrics={"area": auroc}), build_model("semigan")
     trainer = SimpleNamespace(datamodule=Data(), default_root_dir=str(tmp_path), is_global_zero=True)
     validate(writer, module, trainer)
     put_to_test(writer, module, trainer)
@@ -159,7 +162,7 @@ def test_calibrating_again_gives_the_same(finished: Finished) -> None:
 
 
 def test_other_processes_write_nothing(tmp_path: Path) -> None:
-    writer, module = ScoreWriter(examples=2, metrics={}), build_model("semigan")
+    writer, module = ScoreWriter(examples=2, seconds=30, metrics={}), build_model("semigan")
     trainer = SimpleNamespace(datamodule=Data(), default_root_dir=str(tmp_path), is_global_zero=False)
     validate(writer, module, trainer)
     put_to_test(writer, module, trainer)
@@ -190,7 +193,7 @@ def test_a_table_has_no_gradients() -> None:
 
 def measured(folder: Path, has_pixel_truth: bool, has_maps: bool) -> tuple[ScoreWriter, AnomalyModule]:
     """Validated and tested, with or without true masks, with or without anomaly maps."""
-    writer, module = ScoreWriter(examples=N, metrics={}), build_model("semigan")
+    writer, module = ScoreWriter(examples=N, seconds=30, metrics={}), build_model("semigan")
     trainer = SimpleNamespace(datamodule=Data(has_pixel_truth), default_root_dir=str(folder), is_global_zero=True)
     validate(writer, module, trainer, has_maps)
     put_to_test(writer, module, trainer, has_maps)

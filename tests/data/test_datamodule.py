@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from semigan_pl.data.cache import ImageCache
-from semigan_pl.data.datamodule import AnomalyDataModule
+from semigan_pl.data.datamodule import AnomalyDataModule, places_in_class
 from semigan_pl.data.digits import digits
 from semigan_pl.data.image_source import ImageFiles, ImageSource
 from semigan_pl.data.protocol import Protocol
@@ -117,6 +118,32 @@ def test_labels_of_every_loader() -> None:
     assert val[2][val[1] == 1].tolist() == data.splits.val_known.tolist()
     assert test[2].tolist() == data.splits.test.tolist()
     assert test[1].tolist() == [int(data.class_name_of(index) != "8") for index in test[2].tolist()]
+
+
+def test_what_is_scored_already_is_left_out() -> None:
+    data = data_module()
+    data.setup()
+    unlabelled = sum(len(batch.indices) for batch in data.unlabelled_dataloader())
+    splits = data.splits
+    data.scored = np.concatenate([splits.val[:7], splits.val_known[1:], splits.test[::2]])
+    validated = np.concatenate([batch.indices for batch in data.val_dataloader()])
+    tested = np.concatenate([batch.indices for batch in data.test_dataloader()])
+    np.testing.assert_array_equal(validated, np.concatenate([splits.val[7:], splits.val_known[:1]]))
+    np.testing.assert_array_equal(tested, splits.test[1::2])
+    for batch in data.test_dataloader():  # each with its own label
+        np.testing.assert_array_equal(batch.labels, data.source.classes[batch.indices] != 8)
+    assert sum(len(batch.indices) for batch in data.unlabelled_dataloader()) == unlabelled  # of the other loaders none
+
+
+def test_places_in_class() -> None:
+    assert places_in_class(np.array([3, 1, 3, 3, 1, 0])).tolist() == [0, 0, 1, 2, 1, 0]
+    assert places_in_class(np.zeros(0, dtype=np.int64)).tolist() == []
+    data = data_module()
+    data.setup()
+    seen: Counter[str] = Counter()
+    for index in data.splits.test.tolist():
+        assert data.place_in_class(index) == seen[data.class_name_of(index)]
+        seen[data.class_name_of(index)] += 1
 
 
 def test_images_are_those_of_the_source() -> None:

@@ -29,7 +29,7 @@ def test_images_are_scaled_to_minus_one_and_one() -> None:
 
 
 def test_loader_yields_the_batches_again_and_again() -> None:
-    loader = BatchLoader(images_of(10), EvaluationBatches(10, 4))
+    loader = BatchLoader(images_of(10), EvaluationBatches(np.arange(10), 4))
     assert [batch.indices.tolist() for batch in loader] == [[100, 101, 102, 103], [104, 105, 106, 107], [108, 109]]
     assert len(loader) == 3
     assert len(list(loader)) == 3  # and again from the start

@@ -64,8 +64,8 @@ class _Repeated:
 
 @pytest.fixture(params=MODELS)
 def module(request: pytest.FixtureRequest) -> AnomalyModule:
-    """Each model, trained a little (running statistics have moved) and calibrated."""
-    model = build_model(request.param)
+    """Each model, trained a little (running statistics have moved), an encoder too, and calibrated."""
+    model = build_model(request.param, "max_images=40")  # where there is an encoder, the third batch is its
     train(model, 3)
     terms = {name: values.numpy() for name, values in model.predict(IMAGES).terms.items()}
     labels = np.array([0] * 60 + [1] * 10)

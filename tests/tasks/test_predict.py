@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semigan_pl.tasks.predict import overlay_path
+from semigan_pl.tasks.overlay_files import overlay_path
 from tests.commands import Run, call, scores
 from tests.test_detector import digit
 
@@ -159,7 +159,7 @@ def test_ctrl_c_says_what_is_left(
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("semigan_pl.tasks.predict.save", interrupted)
+    monkeypatch.setattr("semigan_pl.tasks.judging.write_overlay", interrupted)
     result = predict(finished, photos, tmp_path)
     assert result.returncode == 130
     unfinished = tmp_path / "found" / "predictions.unfinished.csv"
