@@ -8,7 +8,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/installed
 
-.PHONY: help env demo test lint format clean distclean study-mnist study-digits study-photos study-look study-growing study-search bench-training
+.PHONY: help env demo test lint format clean distclean study-mnist study-digits study-photos study-look study-growing study-search bench-training bench-search
 
 help:  ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -56,6 +56,9 @@ study-search: $(STAMP)  ## an hour on 2 cores: how the latent search scales, sta
 bench-training: $(STAMP)  ## training throughput beside a plain PyTorch loop, both kinds of networks; MNIST=folder
 	@$(RUN) benchmarks/training.py +experiment=mnist data.root="$(MNIST)"
 	@$(RUN) benchmarks/training.py +experiment=mnist_progressive growth.first=32 data.root="$(MNIST)"
+
+bench-search: $(STAMP)  ## latent search beside AnoGAN's as published; trains a detector first; MNIST=folder
+	@$(RUN) benchmarks/search.py +experiment=mnist data.root="$(MNIST)"
 
 clean:  ## delete caches; outputs/, multirun/ and .venv stay
 	@rm -rf build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache

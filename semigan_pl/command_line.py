@@ -17,7 +17,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 CONF = Path(__file__).parents[1] / "conf"
-PATHS = ("run", "checkpoint", "data.root", "data.clutter", "data.cache_dir", "data.known_list", "data.manifest")
+PATHS = (
+    *("run", "checkpoint", "model.gan_checkpoint"),
+    *("data.root", "data.clutter", "data.cache_dir", "data.known_list", "data.manifest"),
+)
 ADDED = ("experiment", "sweep")  # groups without a default
 # shown as one sentence, without a traceback
 BAD_INPUT = (ValueError, OSError, FloatingPointError, HydraException, OmegaConfBaseException)

@@ -29,7 +29,8 @@ class ProgressBar(TQDMProgressBar):
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
-        return metrics
+        encoder = {name: value for name, value in metrics.items() if name.startswith("e_")}
+        return encoder or metrics  # once it moves, the players' last losses only take up room
 
     def init_validation_tqdm(self) -> Any:
         splits = self.trainer.datamodule.splits  # type: ignore[attr-defined]

@@ -200,12 +200,13 @@ def announcement(remaining: list[Remaining], scoring: float) -> str:
     """A line for each phase, and the sum."""
     lines = [
         f"  {part.phase.resolution:>5} px  {part.images:>11,} images  batch {part.phase.batch_size:>4}"
-        f"  {_rate(part.phase.batch_size / part.seconds_per_step):>9} images/s  {duration(part.seconds):>9}  {part.player}".rstrip()
+        f"  {_rate(part.phase.batch_size / part.seconds_per_step):>9} images/s  {duration(part.seconds):>9}"
+        f"  {part.player}"
         for part in remaining
     ]
     training = sum(part.seconds for part in remaining)
     whole = f"About {duration(training + scoring)} to go: training {duration(training)}, scoring {duration(scoring)}."
-    return "\n".join(["Phases to come:", *lines, whole])
+    return "\n".join(["Phases to come:", *(line.rstrip() for line in lines), whole])
 
 
 def _rate(per_second: float) -> str:

@@ -128,7 +128,7 @@ def _decode(
 ) -> dict[int, str]:
     """Decodes into `images`, if given; returns what could not be, by position."""
     failures = {}
-    for row in counted(len(positions), f"Reading {source.name}"):
+    for row in counted(len(positions), f"Reading {source.name}", "images"):
         position = int(positions[row])
         try:
             pixels = image_format(source.read(position))

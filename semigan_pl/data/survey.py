@@ -77,7 +77,7 @@ def survey(source: ImageSource, positions: NDArray[np.int64], image_format: Imag
     Raises ValueError if not one of them can be read.
     """
     looks, broken = [], {}
-    for row in counted(len(positions), f"Looking at {source.name}"):
+    for row in counted(len(positions), f"Looking at {source.name}", "images"):
         position = int(positions[row])
         try:
             looks.append(_look(source, position, image_format))

@@ -95,7 +95,12 @@ class LatentSearch:
         return (1 - self.lambda_) * residual + self.lambda_ * discrimination
 
     def prepare(
-        self, generator: nn.Module, discriminator: nn.Module, shape: tuple[int, ...], encoder: Encoder | None = None
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        shape: tuple[int, ...],
+        encoder: Encoder | None = None,
+        at_once: int | None = None,
     ) -> PreparedSearch:
         """The search in these networks as they are now: copies of them, starting points, a working set that fits.
 
@@ -104,8 +109,9 @@ class LatentSearch:
             discriminator: offers `features`, images to f_l, (N, F).
             shape: of an image, (C, H, W).
             encoder: images to latents, for `start: encoder`.
+            at_once: images that a call will bring at most; None: not known.
         """
-        return PreparedSearch(self, generator, discriminator, shape, encoder)
+        return PreparedSearch(self, generator, discriminator, shape, encoder, at_once)
 
 
 class PreparedSearch:
@@ -113,7 +119,7 @@ class PreparedSearch:
 
     Args:
         search: how to search.
-        generator, discriminator, shape, encoder: see LatentSearch.prepare.
+        generator, discriminator, shape, encoder, at_once: see LatentSearch.prepare.
     """
 
     def __init__(
@@ -123,9 +129,11 @@ class PreparedSearch:
         discriminator: nn.Module,
         shape: tuple[int, ...],
         encoder: Encoder | None,
+        at_once: int | None,
     ) -> None:
         self.search = search
-        rows = fitting_set(generator, discriminator, shape, search.working_set)
+        useful = None if at_once is None else at_once * search.restarts
+        rows = fitting_set(generator, discriminator, shape, search.working_set, useful)
         self.objective = Objective(generator, discriminator, search.lambda_, search.precision, search.compile, rows)
         self.starts = Starts(
             search.start, search.starts, search.restarts, search.seed, self.objective, generator, encoder

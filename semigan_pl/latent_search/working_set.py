@@ -30,11 +30,19 @@ class WorkingSet(NamedTuple):
 
 
 def fitting_set(
-    generator: nn.Module, discriminator: nn.Module, shape: tuple[int, ...], wanted: int | str
+    generator: nn.Module,
+    discriminator: nn.Module,
+    shape: tuple[int, ...],
+    wanted: int | str,
+    useful: int | None = None,
 ) -> WorkingSet:
-    """What is wanted, or with `auto` what is quick, but no more than fits into half the free memory."""
+    """What is wanted, or with `auto` what is quick, but no more than fits into half the free memory.
+
+    Nor more than is `useful`: searches that there will be at once; None: not known.
+    """
     device = next(generator.parameters()).device
     most = QUICK.get(device.type, QUICK["cuda"]) if wanted == AUTO else int(wanted)
+    most = most if useful is None else min(most, useful)
     fits = int(SHARE * free_memory(device) / (GRADIENTS * bytes_per_search(generator, discriminator, shape)))
     if fits >= MULTIPLE:
         return WorkingSet(min(most, fits // MULTIPLE * MULTIPLE), MULTIPLE)

@@ -41,9 +41,10 @@ class AnoGAN(AdversarialModule):
         """The search in the networks as they are, for images of a shape; prepared once for many calls."""
         encoder = self.encoding.encoder if self.encoding is not None else None
         networks = [self.best_generator, self.discriminator, *([encoder] if encoder is not None else [])]
-        key = (self.search, shape, weights_version(*networks))
+        key = (self.search, shape, self.block_size, weights_version(*networks))
         if self._prepared is None or self._prepared[0] != key:
-            self._prepared = key, self.search.prepare(self.best_generator, self.discriminator, shape, encoder)
+            search = self.search.prepare(self.best_generator, self.discriminator, shape, encoder, self.block_size)
+            self._prepared = key, search
         return self._prepared[1]
 
     def inspect(self, images: Tensor) -> Inspection:
@@ -66,11 +67,12 @@ class AnoGAN(AdversarialModule):
         return self.inspect(block)
 
     def inspection_seconds(self, images: Tensor) -> float:
-        """Measures a few search steps and multiplies; what is prepared once for all blocks is not counted."""
+        """Measures a few search steps from few samples and multiplies; what is prepared once is not counted."""
         whole, seconds = self.search, []
+        starts = max(whole.restarts, min(whole.starts, 16))
         try:
             for steps in (0, min(5, whole.steps)):
-                self.search = dataclasses.replace(whole, steps=steps)
+                self.search = dataclasses.replace(whole, steps=steps, starts=starts)
                 with frozen(self):
                     self.prepared(tuple(images.shape[1:]))
                 seconds.append(super().inspection_seconds(images))

@@ -12,12 +12,13 @@ from semigan_pl.report.tables import class_aurocs, has_both_labels, number
 
 MOST_CURVES = 8
 COUNTERS = {"images_seen", "epoch", "step"}  # columns of metrics.csv that only count
-PLAYERS = {"d_": "discriminator", "g_": "generator"}
+PLAYERS = {"d_": "discriminator", "g_": "generator", "e_": "encoder"}
 DISTANCES = "health/swd"  # and the resolution: one unit, so one chart
 GRADIENTS = "gradient"  # what the norms of both players' gradients end with
 CAPTIONS = {  # of charts of several columns, whose names follow
     "discriminator": "Loss of the discriminator: ",
     "generator": "Loss of the generator: ",
+    "encoder": "Loss of the encoder, once the GAN is trained: ",
     GRADIENTS: "Health: how large the gradients are, as norms: ",
     DISTANCES: "Health: sliced Wasserstein distance of generated and training images; 0 is no difference of structure. "
     "Resolutions in pixels: ",

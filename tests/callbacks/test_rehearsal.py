@@ -145,7 +145,7 @@ def test_seconds_add_up() -> None:
     assert text.splitlines()[-1] == "About 31 s to go: training 11 s, scoring 20 s."
     assert "100 images/s" in text
     with_encoder = announcement([*parts, rehearsal.Remaining(eight, 80, 0.1, "encoder")], 20.0).splitlines()
-    assert with_encoder[3].split() == "8 px 80 images batch 16 160 images/s 0 s encoder".split()
+    assert " ".join(with_encoder[3].split()) == "8 px 80 images batch 16 160 images/s 0 s encoder"
     assert text.splitlines()[:3] == with_encoder[:3]
     slow = announcement([rehearsal.Remaining(four, 100, 500.0)], 0.0)
     assert "0.032 images/s" in slow

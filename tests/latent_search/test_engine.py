@@ -268,3 +268,19 @@ def test_bad_settings_are_named(options: dict[str, Any], message: str) -> None:
 def test_settings_are_a_value() -> None:
     assert isinstance(settings(3), LatentSearch)
     assert settings(3, descent=LINE_SEARCH) == settings(3, descent=LINE_SEARCH)
+
+
+def test_a_compiled_search_finds_the_same_and_sees_batches_of_one_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    translated, compile = list[Any](), torch.compile
+
+    def translate(function: Any, mode: str, dynamic: bool) -> Any:
+        translated.append((mode, dynamic))
+        return compile(function, backend="aot_eager", dynamic=dynamic)  # the real one needs a C++ compiler and minutes
+
+    monkeypatch.setattr(torch, "compile", translate)
+    eager = inverted("dcgan", IMAGES[:20], working_set=32)
+    compiled = inverted("dcgan", IMAGES[:20], working_set=32, compile="default")
+    assert translated == [("default", False)]
+    torch.testing.assert_close(eager.residual, compiled.residual, rtol=1e-3, atol=0)
+    shapes = counted(noise(40, 1, 1, 12), 3, working_set=32, compile="default")
+    assert set(shapes) == {32}

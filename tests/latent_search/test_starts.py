@@ -160,6 +160,12 @@ def test_the_working_set_fits_into_half_of_the_free_memory(
     assert fitting_set(LinearGenerator(12, 3), Pixels(), (1, 1, 12), wanted) == expected
 
 
+def test_a_working_set_is_no_larger_than_the_searches_there_are() -> None:
+    networks = (LinearGenerator(12, 3), Pixels(), (1, 1, 12))
+    assert fitting_set(*networks, "auto", useful=4) == WorkingSet(4, 16)
+    assert settings(0, restarts=3, starts=3).prepare(*networks, at_once=10).objective.working_set.rows == 30
+
+
 def test_free_memory_is_shared_by_the_processes_of_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": 1000}))
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
