@@ -122,8 +122,8 @@ def configurations(search: LatentSearch) -> dict[str, LatentSearch]:
     plain = replace(plain, lambda_=LAMBDA, patience=None, compile=None, seed=SEED)
     early = replace(plain, patience=20, tolerance=1e-3)
     best = replace(early, starts=512, keep_best=True, patience=5, steps=100)
-    quasi = replace(best, descent=LBFGS(8, 1e-4, {0: 1.0}), steps=15, patience=None)
-    guess = replace(quasi, start="encoder", steps=5)
+    quasi = replace(best, descent=LBFGS(8, 1e-4, {0: 1.0}), steps=25, patience=None)
+    guess = replace(quasi, start="encoder", steps=12)
     return {
         "batched": plain,
         "leaving_early": early,
@@ -131,6 +131,7 @@ def configurations(search: LatentSearch) -> dict[str, LatentSearch]:
         "quasi_newton": quasi,
         "encoder_start": guess,
         "bfloat16": replace(guess, precision="bfloat16"),
+        "bfloat16_few_steps": replace(guess, precision="bfloat16", steps=3),
     }
 
 
@@ -161,8 +162,8 @@ class Reference(NamedTuple):
 
     @classmethod
     def of(cls, module: Any) -> Reference:
-        pair = [settled(network) for network in (module.best_generator, module.discriminator)]
-        generator, discriminator = (network.to(memory_format=torch.contiguous_format) for network in pair)  # type: ignore[call-overload]
+        pair: list[Any] = [settled(network) for network in (module.best_generator, module.discriminator)]
+        generator, discriminator = (network.to(memory_format=torch.contiguous_format) for network in pair)
         return cls(generator, discriminator, generator.sample_latents(1, torch.Generator().manual_seed(SEED)))
 
     def scores(self, images: Tensor, at_once: int) -> Tensor:
