@@ -99,6 +99,7 @@ def main() -> None:
         prepare_seconds, seconds = through_predict(module, images)
     else:
         searched = torch.cat(list(images))
+        module.block_size = len(searched)  # one call brings them all: the working set may be as large
         before = psutil.Process().memory_info().rss / MIB
         prepare_seconds, seconds, loss = through_search(module, searched)
     peak = peak_mib()
