@@ -13,6 +13,8 @@ from semigan_pl.latent_search.objective import Objective, filled
 STARTS = ("best", "nearest", "encoder")
 THUMBNAIL = 32  # px; larger images are compared at this size, so that a bank of them fits into memory
 
+NO_ENCODER = "search.start=encoder needs an encoder, and this model has none: add encoding=izi_f, which trains one"
+
 Encoder = Callable[[Tensor], Tensor]
 
 
@@ -42,9 +44,7 @@ class Starts:
     ) -> None:
         self.kind, self.restarts, self.objective, self.encoder = kind, restarts, objective, encoder
         if kind == "encoder" and encoder is None:
-            raise ValueError(
-                "search.start=encoder needs an encoder, and this model has none: add encoding=izi_f, which trains one"
-            )
+            raise ValueError(NO_ENCODER)
         self.from_bank = restarts - (kind == "encoder")
         if not self.from_bank:
             return

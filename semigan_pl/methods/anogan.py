@@ -14,6 +14,7 @@ from torch import Tensor
 
 from semigan_pl.latent_search import LatentSearch, PreparedSearch, filled, frozen
 from semigan_pl.latent_search.freezing import weights_version
+from semigan_pl.latent_search.starts import NO_ENCODER
 from semigan_pl.losses.distances import anomaly_map
 from semigan_pl.methods.adversarial import AdversarialModule
 from semigan_pl.types import Inspection
@@ -34,6 +35,8 @@ class AnoGAN(AdversarialModule):
 
     def __init__(self, search: LatentSearch, **base: Any) -> None:
         super().__init__(**base)
+        if search.start == "encoder" and self.encoding is None:  # said now, not after the training
+            raise ValueError(NO_ENCODER)
         self.search = search
         self._prepared: tuple[Any, PreparedSearch] | None = None  # for which weights and images
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from hydra.errors import InstantiationException
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -70,6 +71,12 @@ def test_without_an_encoder_there_is_no_guess() -> None:
         ValueError, match=r"search\.start=encoder needs an encoder, and this model has none: add encoding="
     ):
         settings(0, start="encoder").prepare(LinearGenerator(12, 3), Pixels(), (1, 1, 12))
+
+
+def test_a_model_without_an_encoder_says_so_before_it_trains() -> None:
+    with pytest.raises(InstantiationException, match="needs an encoder, and this model has none"):
+        build_model("anogan", "search=encoder")
+    build_model("anogan", "search=encoder", "encoding=izi_f")
 
 
 def test_large_images_are_compared_by_their_thumbnails() -> None:
