@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from semigan_pl.checks import number, shown, whole, yes_or_no
+from semigan_pl.checks import number, share, shown, whole, yes_or_no
 from semigan_pl.latent_search.descent import Descent, Rows
 from semigan_pl.latent_search.objective import MODES, PRECISIONS, Objective, SearchResult, filled
 from semigan_pl.latent_search.starts import STARTS, Encoder, Starts
@@ -71,7 +71,7 @@ class LatentSearch:
         whole("search.least_steps", self.least_steps, least=0)
         if self.patience is not None:
             whole("search.patience", self.patience, least=1)
-        number("search.tolerance", self.tolerance, least=0)
+        share("search.tolerance", self.tolerance)
         yes_or_no("search.keep_best", self.keep_best)
         number("search.lambda_", self.lambda_, least=0, most=1)
         whole("search.starts", self.starts, least=1)
@@ -147,7 +147,7 @@ class PreparedSearch:
         while True:
             try:
                 return self._search(images)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
+            except RuntimeError as error:
                 if not is_out_of_memory(error) or self.objective.working_set.rows == 1:
                     raise
                 self.objective.working_set = self.objective.working_set.halved()

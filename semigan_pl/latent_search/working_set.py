@@ -64,7 +64,8 @@ def bytes_per_search(generator: nn.Module, discriminator: nn.Module, shape: tupl
     with frozen(generator, discriminator), torch.enable_grad():
         z = z.to(next(generator.parameters()).device).requires_grad_(True)
         with torch.autograd.graph.saved_tensors_hooks(note, lambda kept: kept):
-            features = discriminator.features(generator(z))  # type: ignore[operator]
+            made = generator.forward(z)  # not by a compiled call: it would be translated anew for a single image
+            features = discriminator.features(made)  # type: ignore[operator]
     del features
     image = 4 * int(torch.Size(shape).numel())
     return 8 * image + sum(size for place, size in saved.items() if place not in weights)
