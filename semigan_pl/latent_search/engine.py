@@ -134,7 +134,7 @@ class PreparedSearch:
         self.search = search
         useful = None if at_once is None else at_once * search.restarts
         rows = fitting_set(generator, discriminator, shape, search.working_set, useful)
-        self.objective = Objective(generator, discriminator, search.lambda_, search.precision, search.compile, rows)
+        self.objective = Objective(generator, discriminator, search.loss, search.precision, search.compile, rows)
         self.starts = Starts(
             search.start, search.starts, search.restarts, search.seed, self.objective, generator, encoder
         )

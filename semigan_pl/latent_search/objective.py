@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -36,12 +36,12 @@ def filled(rows: Tensor, n: int) -> Tensor:
 
 
 class Objective:
-    """L(z) = (1 - lambda) L_R(z) + lambda L_D(z), equation (4), for copies of the networks that never change.
+    """L(z), equation (4), for copies of the networks that never change.
 
     Args:
         generator: latents (N, latent_dim) to images (N, C, H, W).
         discriminator: offers `features`, images to f_l, (N, F).
-        lambda_: weight of the discrimination loss.
+        loss: L of a search, (N,), from L_R and L_D.
         precision: of the networks while a search is under way, float32 or bfloat16; results are always float32.
         compile: mode of torch.compile for the descent; None: eager. Then all batches have the same number of rows.
         working_set: rows in a batch.
@@ -51,12 +51,12 @@ class Objective:
         self,
         generator: nn.Module,
         discriminator: nn.Module,
-        lambda_: float,
+        loss: Callable[[Tensor, Tensor], Tensor],
         precision: str,
         compile: str | None,
         working_set: WorkingSet,
     ) -> None:
-        self.lambda_ = lambda_
+        self.loss = loss
         self.exact: tuple[Any, Any] = (settled(generator), settled(discriminator))
         self.quick: tuple[Any, Any] = self.exact  # while a search is under way
         self.dtype = PRECISIONS[precision]
@@ -67,10 +67,6 @@ class Objective:
         self.same_shape = compile is not None or device.type != "cpu"  # a GPU picks other kernels for other shapes
         forward = self._quick_loss
         self._loss = torch.compile(forward, mode=compile, dynamic=False) if compile else forward
-
-    def loss(self, residual: Tensor, discrimination: Tensor) -> Tensor:
-        """L, (N,), from its two terms."""
-        return (1 - self.lambda_) * residual + self.lambda_ * discrimination
 
     def padded(self, n: int) -> int:
         """How many rows a batch of `n` has: see `filled`."""
@@ -95,13 +91,13 @@ class Objective:
     def features(self, images: Tensor) -> Tensor:
         """f_l of any number of images, (N, F)."""
         discriminator = self.exact[1]
-        return torch.cat([discriminator.features(part)[:n] for part, n in self._batches(images)])
+        return torch.cat([discriminator.features(part)[:n] for part, n in self.batches(images)])
 
     @torch.no_grad()
     def generate(self, z: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """G(z) and its features, batch by batch."""
         generator, discriminator = self.exact
-        for part, n in self._batches(z):
+        for part, n in self.batches(z):
             made = generator(part)
             yield made[:n], discriminator.features(made)[:n]
 
@@ -115,7 +111,7 @@ class Objective:
             parts.append(SearchResult(z[rows], made, *terms))
         return SearchResult(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
-    def _batches(self, rows: Tensor) -> Iterator[tuple[Tensor, int]]:
+    def batches(self, rows: Tensor) -> Iterator[tuple[Tensor, int]]:
         """Full batches of rows, and how many of each count."""
         for part in rows.split(self.working_set.rows):
             yield filled(part, self.padded(len(part))), len(part)

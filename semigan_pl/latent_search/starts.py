@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from semigan_pl.latent_search.objective import Objective, filled
+from semigan_pl.latent_search.objective import Objective
 
 STARTS = ("best", "nearest", "encoder")
 THUMBNAIL = 32  # px; larger images are compared at this size, so that a bank of them fits into memory
@@ -42,7 +42,7 @@ class Starts:
         generator: nn.Module,
         encoder: Encoder | None,
     ) -> None:
-        self.kind, self.restarts, self.objective, self.encoder = kind, restarts, objective, encoder
+        self.kind, self.objective, self.encoder = kind, objective, encoder
         if kind == "encoder" and encoder is None:
             raise ValueError(NO_ENCODER)
         self.from_bank = restarts - (kind == "encoder")
@@ -67,11 +67,7 @@ class Starts:
 
     def _guess(self, images: Tensor) -> Tensor:
         assert self.encoder is not None
-        size = self.objective.working_set.rows
-        parts = [
-            self.encoder(filled(part, self.objective.padded(len(part))))[: len(part)] for part in images.split(size)
-        ]
-        return torch.cat(parts)
+        return torch.cat([self.encoder(part)[:n] for part, n in self.objective.batches(images)])
 
     def _distances(self, images: Tensor, targets: Tensor) -> Tensor:
         """Between images and samples, (N, K)."""

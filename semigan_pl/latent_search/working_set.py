@@ -72,7 +72,7 @@ def bytes_per_search(generator: nn.Module, discriminator: nn.Module, shape: tupl
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that this process may still take: of its GPU, or its share of the machine or container."""
+    """Bytes this process may still take: of its GPU, or its share of the machine's; a container's limit is not seen."""
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + unused
