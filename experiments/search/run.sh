@@ -9,6 +9,6 @@ test_set=(data.test_limit=600 data.outlier_share=0.5) # 300 normal and 300 anoma
 checkpoint="$outputs/trained/checkpoints/last.ckpt"
 
 [ -f "$outputs/trained/metrics.json" ] || "$python" run.py +experiment=mnist encoding=izi_f data.root="$mnist" "${test_set[@]}" \
-  search=quick run="$outputs/trained"
+  trainer.precision=bf16-mixed search=quick run="$outputs/trained"
 "$python" experiments/search/curve.py checkpoint="$checkpoint" data.root="$mnist"
-"$python" experiments/search/scaling.py checkpoint="$checkpoint" data.root="$mnist"
+OMP_NUM_THREADS=1 "$python" experiments/search/scaling.py checkpoint="$checkpoint" data.root="$mnist"
