@@ -1,4 +1,4 @@
-"""Exponential moving average of the generator: what samples, searches and scores are made with."""
+"""Exponential moving average of generators: what samples, searches and scores are made with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytorch_lightning import Callback, Trainer
 from torch import nn
 
 from semigan_pl.checks import number
-from semigan_pl.methods.adversarial import AdversarialModule
+from semigan_pl.methods.learned import LearnedModule
 
 
 @torch.no_grad()
@@ -26,7 +26,7 @@ def update_average(average: nn.Module, current: nn.Module, decay: float) -> None
 
 
 class GeneratorEMA(Callback):
-    """Keeps `ema_generator` of an adversarial method. (Lightning's own averaging would average both players.)
+    """Keeps the `averages` of a method. (Lightning's own averaging would average all players.)
 
     Args:
         half_life: of the average, in unlabelled images seen; early in training a twentieth of what has been seen, so
@@ -41,13 +41,11 @@ class GeneratorEMA(Callback):
         self._images_seen = pl_module.images_seen
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if not isinstance(pl_module, AdversarialModule):
-            return
         before, self._images_seen = self._images_seen, pl_module.images_seen
-        if pl_module.encodes_at(before):
+        pairs = pl_module.averages() if isinstance(pl_module, LearnedModule) else []
+        if not pairs:
             return
         half_life = min(self.half_life, pl_module.images_seen / 20)
         pl_module.averaged = True
-        update_average(
-            pl_module.ema_generator, pl_module.generator, 0.5 ** ((pl_module.images_seen - before) / half_life)
-        )
+        for average, current in pairs:
+            update_average(average, current, 0.5 ** ((pl_module.images_seen - before) / half_life))

@@ -29,6 +29,8 @@ class Growth(Callback):
         """Raises ValueError if nothing of the method can grow, or if it would still grow when its encoder learns."""
         if self.schedule is None:
             return
+        if not getattr(pl_module, "grows", True):
+            raise ValueError(f"the networks of model={pl_module.name} do not grow: add growth=none")
         if not grows(pl_module):
             raise ValueError(
                 "growth needs networks that grow: network@model.generator=progressive_generator"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from pytorch_lightning import Callback, Trainer
-from torch import Tensor, nn
+from torch import Tensor
 
 from semigan_pl.callbacks.checkpoint import save_last
 from semigan_pl.checks import number, whole, yes_or_no
@@ -41,14 +42,16 @@ def measure(module: AdversarialModule, real: Tensor, block_size: int) -> dict[st
     see `block_size` images at a time and stand in eval mode: no running statistic moves. A stage that has moved on
     since those images begins with alpha near 0, where doubled images are what the discriminator is shown.
     """
-    noise = torch.Generator().manual_seed(0)
-    generator, discriminator = module.generator, module.discriminator
-    with torch.no_grad(), frozen(generator, discriminator):
-        z = generator.sample_latents(len(real), noise)  # type: ignore[operator]
-        generated = _in_blocks(generator, z, block_size)
+    noise = module.noise = torch.Generator().manual_seed(0)  # the training's is made anew for every batch
+    with torch.no_grad(), frozen(module):
+        inputs = module.generator_inputs(real.to(module.device))
+        # by `forward`: a compiled one would be translated anew for these few calls
+        generated = _in_blocks(module.generator.forward, inputs, block_size, module.device)
         while real.shape[2] < generated.shape[2]:
             real = double(real)
-        real_logits, generated_logits = (_in_blocks(discriminator, images, block_size) for images in (real, generated))
+        real_logits, generated_logits = (
+            _in_blocks(module.logits, images, block_size, module.device) for images in (real, generated)
+        )
         distances = sliced_wasserstein_by_resolution(
             real, generated, patches=max(1, PATCHES // len(real)), directions=DIRECTIONS, noise=noise
         )
@@ -59,10 +62,11 @@ def measure(module: AdversarialModule, real: Tensor, block_size: int) -> dict[st
     return values | {f"swd_{resolution}": distance for resolution, distance in distances.items()}
 
 
-def _in_blocks(network: nn.Module, inputs: Tensor, block_size: int) -> Tensor:
-    """What a network makes of many inputs, on the CPU; a compiled one is not translated anew for these few calls."""
-    device = next(network.parameters()).device
-    return torch.cat([network.forward(part.to(device)).float().cpu() for part in inputs.split(block_size)])
+def _in_blocks(
+    network: Callable[[Tensor], Tensor], inputs: Tensor, block_size: int, device: torch.device
+) -> Tensor:
+    """What a network makes of many inputs, on the CPU."""
+    return torch.cat([network(part.to(device)).float().cpu() for part in inputs.split(block_size)])
 
 
 class Trouble(NamedTuple):
@@ -138,8 +142,8 @@ class HealthMonitor(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if not self.every or not isinstance(pl_module, AdversarialModule):
             return
-        if pl_module.encodes_at(pl_module.images_seen - len(batch.unlabelled) * trainer.world_size):
-            return  # the game is over
+        if pl_module.game_is_over:
+            return
         wanted = max(2, min(self.images, MOST_VALUES // batch.images[0].numel()))
         if trainer.is_global_zero and pl_module.images_seen + wanted * trainer.world_size > self._next:
             self._recent.append(batch.unlabelled.cpu())

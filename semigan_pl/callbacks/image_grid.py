@@ -1,11 +1,10 @@
-"""Samples of the generator over training, always from the same latents."""
+"""Samples that a method draws over training, always from the same latents."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.utilities import rank_zero_only
 from torch.nn.functional import interpolate
@@ -13,13 +12,12 @@ from torchvision.utils import save_image
 
 from semigan_pl.atomic import replacing
 from semigan_pl.checks import whole
-from semigan_pl.latent_search import frozen
-from semigan_pl.methods.adversarial import AdversarialModule
 from semigan_pl.methods.base import AnomalyModule
+from semigan_pl.methods.learned import LearnedModule
 
 
 class ImageGrid(Callback):
-    """Writes `figures/samples_<images_seen>.png` at regular distances and at the end.
+    """Writes `figures/samples_<images_seen>.png` at regular distances and at the end, for a method that draws samples.
 
     Args:
         grids: how many over a whole training.
@@ -48,13 +46,11 @@ class ImageGrid(Callback):
 
     @rank_zero_only
     def save(self, trainer: Trainer, pl_module: AnomalyModule) -> None:
-        if not isinstance(pl_module, AdversarialModule):
+        samples = pl_module.samples(self.images) if isinstance(pl_module, LearnedModule) else None
+        if samples is None:
             return
+        samples = samples.clamp(-1, 1).cpu()
         path = Path(trainer.default_root_dir) / "figures" / f"samples_{pl_module.images_seen:09d}.png"
-        generator = pl_module.best_generator
-        with torch.no_grad(), frozen(generator):
-            z = generator.sample_latents(self.images, torch.Generator().manual_seed(0))  # type: ignore[operator]
-            samples = generator(z.to(pl_module.device)).cpu()
         if (times := self.image_size // samples.shape[-1]) > 1:  # samples of a low stage, large enough to be looked at
             samples = interpolate(samples, scale_factor=times, mode="nearest")
         with replacing(path) as partial:

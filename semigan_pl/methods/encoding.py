@@ -68,3 +68,13 @@ class Encoding(nn.Module):
         self.make_optimizer = optimizer
         learned = share("encoder_share", encoder_share, above_zero=True)
         self.begins_at = adversarial_images(whole("max_images", max_images, least=0), learned)
+
+    def terms(
+        self, images: Tensor, generator: nn.Module, discriminator: nn.Module, sample_latents: Callable[[int], Tensor]
+    ) -> dict[str, Tensor]:
+        """L_E term by term, for unlabelled images (N, C, H, W) and networks that rest."""
+        if self.kind == "ziz":
+            return ziz_terms(sample_latents(len(images)), self.encoder, generator)
+        if self.kind == "izi":
+            return izi_terms(images, self.encoder, generator)
+        return izi_f_terms(images, self.encoder, generator, discriminator.features, self.kappa)  # type: ignore[arg-type]

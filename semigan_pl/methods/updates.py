@@ -26,13 +26,26 @@ class Updates:
         accumulate: micro-batches that a step's batch is divided into, one after the other in memory; their gradients
             add up to those of the whole batch: exactly, for networks without batch statistics and as many known
             anomalies as unlabelled images.
-        clip_d, clip_g, clip_e: largest Euclidean norm of the discriminator's, the generator's and the encoder's
-            gradient; None: any.
+        clip_d, clip_g, clip_e, clip_a: largest Euclidean norm of the discriminator's, the generator's, the encoder's
+            and the autoencoder's gradient; None: any.
+        weight_limit: after its steps the discriminator's weights are clipped to [-limit, limit] (Arjovsky et al. 2017);
+            None: they are not.
     """
 
-    def __init__(self, accumulate: int, clip_d: float | None, clip_g: float | None, clip_e: float | None) -> None:
+    def __init__(
+        self,
+        accumulate: int,
+        clip_d: float | None,
+        clip_g: float | None,
+        clip_e: float | None,
+        clip_a: float | None,
+        weight_limit: float | None,
+    ) -> None:
         self.accumulate = whole("model.updates.accumulate", accumulate, least=1)
-        self.clip = {"discriminator": clip_d, "generator": clip_g, "encoder": clip_e}
+        self.clip = {"discriminator": clip_d, "generator": clip_g, "encoder": clip_e, "autoencoder": clip_a}
+        self.weight_limit = None
+        if weight_limit is not None:
+            self.weight_limit = number("model.updates.weight_limit", weight_limit, above=0)
         for player, limit in self.clip.items():
             if limit is not None:
                 number(f"model.updates.clip_{player[0]}", limit, above=0)
@@ -76,6 +89,10 @@ class Updates:
             torch._foreach_mul_(gradients, limit / norm)
         scaler.step(optimizer)
         scaler.update()
+        if self.weight_limit is not None and player == "discriminator":
+            with torch.no_grad():
+                for parameter in network.parameters():
+                    parameter.clamp_(-self.weight_limit, self.weight_limit)
         return norm
 
     def state(self) -> dict[str, dict[str, Any]]:

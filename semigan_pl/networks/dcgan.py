@@ -1,4 +1,4 @@
-"""DCGAN networks (Radford et al. 2016) for square images of 16 to 128 px.
+"""DCGAN networks (Radford et al. 2016) for square images of 16 px and more.
 
 Departures, ours: the discriminator has spectral norm and no BatchNorm. It sees real, generated and known anomalous
 images as three separate batches, and BatchNorm's running statistics would be a blend that no batch ever had.
@@ -6,7 +6,6 @@ images as three separate batches, and BatchNorm's running statistics would be a 
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 
 import torch
@@ -14,23 +13,10 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.nn.utils.parametrizations import spectral_norm
 
-from semigan_pl.checks import whole
+from semigan_pl.checks import shown, whole
 from semigan_pl.networks.prior import sample_prior
-
-SIZES = (16, 32, 64, 128)
-
-
-def _doublings(image_size: int) -> int:
-    """How often 4 px are doubled to reach `image_size`. Raises ValueError for a size that no DCGAN here has."""
-    if image_size not in SIZES:
-        raise ValueError(f"data.image_size={image_size}: the dcgan networks take {SIZES} px; choose one of them")
-    return int(math.log2(image_size // 4))
-
-
-def _channels(width: int, doublings: int) -> list[int]:
-    """Channels from 4 px upwards: the width doubles towards small resolutions, at most to 8 times."""
-    whole("network_sizes.*.width", width, least=1)
-    return [width * 2 ** min(level, 3) for level in reversed(range(doublings))]
+from semigan_pl.networks.scaling import doubled_widths, halvings
+NORMALIZATIONS = ("spectral", "none")
 
 
 def _initialize(module: nn.Module) -> None:
@@ -42,16 +28,17 @@ def _initialize(module: nn.Module) -> None:
 
 
 class DCGANGenerator(nn.Module):
-    """Latents to images: a dense layer to 4 x 4, then transposed 4x4 convolutions of stride 2; tanh at the end."""
+    """Latents to images: a dense layer to 4 x 4 (28 px: 7 x 7), then transposed 4x4 convolutions of stride 2; tanh."""
 
     def __init__(self, image_size: int, channels: int, latent_dim: int, width: int, prior: str) -> None:
         super().__init__()
-        widths = _channels(width, _doublings(image_size))
+        self.start, n = halvings(image_size)
+        widths = doubled_widths(whole("network_sizes.*.width", width, least=1), n)[::-1]
         self.latent_dim = whole("network_sizes.*.latent_dim", latent_dim, least=1)
         self.prior = prior
         # Latents are filled up with zeros to a multiple of 8: gradients through a matrix 5, 6 or 10 wide differ in
         # the last bits with an image's place in the batch (measured on a CPU), and then so would its score.
-        self.project = nn.Linear(-(-latent_dim // 8) * 8, widths[0] * 16, bias=False)
+        self.project = nn.Linear(-(-latent_dim // 8) * 8, widths[0] * self.start**2, bias=False)
         layers: list[nn.Module] = [nn.BatchNorm2d(widths[0]), nn.ReLU()]
         for n_in, n_out in pairwise(widths):
             layers += [nn.ConvTranspose2d(n_in, n_out, 4, 2, 1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU()]
@@ -66,23 +53,32 @@ class DCGANGenerator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Latents (N, latent_dim) to images (N, C, H, W) in [-1, 1]."""
         filled = pad(z, (0, self.project.in_features - self.latent_dim))
-        return self.grow(self.project(filled).unflatten(1, (-1, 4, 4)))
+        return self.grow(self.project(filled).unflatten(1, (-1, self.start, self.start)))
 
 
 class DCGANDiscriminator(nn.Module):
-    """Images to logits f(x), high for "real and normal"; its last hidden layer is the f_l of feature matching."""
+    """Images to logits f(x), high for "real and normal"; its last hidden layer is the f_l of feature matching.
 
-    def __init__(self, image_size: int, channels: int, width: int) -> None:
+    Args:
+        image_size, channels: of the images.
+        width: channels at half the image's size.
+        normalization: `spectral`, or `none` where a gradient penalty or a weight limit takes its place.
+    """
+
+    def __init__(self, image_size: int, channels: int, width: int, normalization: str) -> None:
         super().__init__()
-        widths = [channels, *reversed(_channels(width, _doublings(image_size)))]
+        if normalization not in NORMALIZATIONS:
+            raise ValueError(f"normalization={shown(normalization)} is unknown: use {' or '.join(NORMALIZATIONS)}")
+        start, n = halvings(image_size)
+        widths = [channels, *doubled_widths(whole("network_sizes.*.width", width, least=1), n)]
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise(widths):
             layers += [nn.Conv2d(n_in, n_out, 4, 2, 1), nn.LeakyReLU(0.2)]
         self.shrink = nn.Sequential(*layers)
-        self.head = nn.Linear(widths[-1] * 16, 1)
+        self.head = nn.Linear(widths[-1] * start**2, 1)
         self.apply(_initialize)
         for module in [*self.shrink, self.head]:
-            if isinstance(module, nn.Conv2d | nn.Linear):
+            if normalization == "spectral" and isinstance(module, nn.Conv2d | nn.Linear):
                 spectral_norm(module)
 
     def features(self, images: Tensor) -> Tensor:

@@ -11,19 +11,18 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from semigan_pl.checks import shown, whole
-from semigan_pl.growth import level
+from semigan_pl.networks.scaling import doubled_widths, halvings
 
-SMALLEST, LARGEST = 16, 1024  # px
 BOUNDS = {"none": nn.Identity, "tanh": nn.Tanh}
 
 
 class ConvEncoder(nn.Module):
-    """4x4 convolutions of stride 2 down to 4 x 4, BatchNorm in all but the first, then a dense layer to z.
+    """4x4 convolutions of stride 2 down to 4 x 4 (28 px: 7 x 7), BatchNorm in all but the first, then a dense layer to z.
 
     Latents come as they are, for generators of every kind: one that works on a sphere projects them itself.
 
     Args:
-        image_size: a power of two from 16 to 1024.
+        image_size: see `halvings`.
         channels: of the images, 1 or 3.
         width: channels at half the image's size; they double with each halving, at most to 8 times.
         latent_dim: of z, the generator's.
@@ -32,18 +31,15 @@ class ConvEncoder(nn.Module):
 
     def __init__(self, image_size: int, channels: int, width: int, latent_dim: int, bound: str) -> None:
         super().__init__()
-        halvings = level(image_size, "data.image_size")
-        if not SMALLEST <= image_size <= LARGEST:
-            raise ValueError(f"data.image_size={image_size}: an encoder takes {SMALLEST} to {LARGEST} px")
+        start, n = halvings(image_size)
         if bound not in BOUNDS:
             raise ValueError(f"encoding.encoder.bound={shown(bound)} is unknown: use {' or '.join(BOUNDS)}")
-        whole("network_sizes.*.width", width, least=1)
-        widths = [width * 2 ** min(n, 3) for n in range(halvings)]
+        widths = doubled_widths(whole("network_sizes.*.width", width, least=1), n)
         layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
         for n_in, n_out in pairwise(widths):
             layers += [nn.Conv2d(n_in, n_out, 4, 2, 1, bias=False), nn.BatchNorm2d(n_out), nn.LeakyReLU(0.2)]
         self.shrink = nn.Sequential(*layers)
-        self.to_latent = nn.Linear(widths[-1] * 16, whole("network_sizes.*.latent_dim", latent_dim, least=1))
+        self.to_latent = nn.Linear(widths[-1] * start**2, whole("network_sizes.*.latent_dim", latent_dim, least=1))
         self.bound = BOUNDS[bound]()
 
     def forward(self, images: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from semigan_pl.report.tables import class_aurocs, has_both_labels, number
 
 MOST_CURVES = 8
 COUNTERS = {"images_seen", "epoch", "step"}  # columns of metrics.csv that only count
-PLAYERS = {"d_": "discriminator", "g_": "generator", "e_": "encoder"}
+PLAYERS = {"d_": "discriminator", "g_": "generator", "e_": "encoder", "a_": "autoencoder"}
 DISTANCES = "health/swd"  # and the resolution: one unit, so one chart
 GRADIENTS = "gradient"  # what the norms of both players' gradients end with
 CAPTIONS = {  # of charts of several columns, whose names follow

@@ -12,6 +12,7 @@ from semigan_pl.callbacks.generator_ema import GeneratorEMA, update_average
 from semigan_pl.evaluation.calibration import Decision
 from semigan_pl.methods.adversarial import AdversarialModule
 from semigan_pl.methods.base import AnomalyModule
+from semigan_pl.methods.learned import LearnedModule
 from semigan_pl.types import Inspection
 from tests.conftest import build_model
 
@@ -30,6 +31,8 @@ def fill(network: nn.Module, value: float) -> None:
 
 
 def see(ema: GeneratorEMA, module: AnomalyModule, images: int) -> None:
+    if isinstance(module, LearnedModule):
+        module.moved = module.turn()
     module.images_seen += images
     ema.on_train_batch_end(TRAINER, module, None, None, 0)
 

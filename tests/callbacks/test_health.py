@@ -83,6 +83,7 @@ class FakeTrainer(SimpleNamespace):
 def train(checked: HealthMonitor, module: AdversarialModule, trainer: Any, until: int, batch: int = 50) -> None:
     checked.on_train_start(trainer, module)
     while module.images_seen < until:
+        module.moved = module.turn()
         module.batches_seen += 1
         module.images_seen += batch
         checked.on_train_batch_end(trainer, module, None, batch_of(batch), 0)

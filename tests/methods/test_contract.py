@@ -15,8 +15,9 @@ from semigan_pl.callbacks.generator_ema import GeneratorEMA
 from semigan_pl.evaluation.scores import ScoreTable
 from semigan_pl.methods.adversarial import AdversarialModule
 from semigan_pl.methods.base import AnomalyModule
+from semigan_pl.methods.learned import LearnedModule
 from semigan_pl.types import Batch
-from tests.conftest import MODELS, build_model
+from tests.conftest import MODELS, build_model, compose_config
 
 # these trainings need no validation, and Lightning wonders
 pytestmark = pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`")
@@ -162,25 +163,34 @@ def moved(network: nn.Module, before: list[Tensor]) -> bool:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_each_players_step_moves_only_its_own_parameters(name: str) -> None:
-    model = build_model(name)
-    if not isinstance(model, AdversarialModule):
-        pytest.skip(f"{name} has one player")
-    seen = []
+    often = ["model.critic_steps=1"] if is_adversarial(name) else []
+    model = build_model(name, "max_images=40", *often)  # a method of stages comes to its second one
+    if not isinstance(model, LearnedModule):
+        pytest.skip(f"{name} is not trained")
+    owners = {player: {id(p) for p in model.network_of(player).parameters()} for player in model.players}
+    turns, movers = [], []
 
     def move(player: str, batch: Batch) -> dict[str, Tensor]:
-        generator, discriminator = snapshot(model.generator), snapshot(model.discriminator)
-        values = AdversarialModule.move(model, player, batch)
-        seen.append((moved(model.generator, generator), moved(model.discriminator, discriminator)))
+        before = {id(p): p.detach().clone() for p in model.parameters()}
+        values = LearnedModule.move(model, player, batch)
+        changed = {id(p) for p in model.parameters() if not torch.equal(p, before[id(p)])}
+        assert changed, f"{player} did not move"
+        assert changed <= owners[player], f"the step of {player} moved something else"
+        assert all(name[0] == player[0] for name in values)
+        movers.append(player)
         return values
 
     model.move = move  # type: ignore[method-assign]
-    train(model, 2)
-    assert seen == [(False, True), (True, False)] * 2
+    turn = model.turn
+    model.turn = lambda: turns.append(turn()) or turns[-1]  # type: ignore[method-assign, func-returns-value]
+    train(model, 3)
+    assert movers == [player for turn in turns for player in turn]
+    assert set(movers) == set(model.players)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_critic_steps_follow_a_saved_counter(name: str) -> None:
-    model = build_model(name, "model.critic_steps=3")
+    model = build_model(name, *(["model.critic_steps=3"] if is_adversarial(name) else []))
     if not isinstance(model, AdversarialModule):
         pytest.skip(f"{name} has no critic")
     model.batches_seen = 2  # as restored from a checkpoint: the third batch completes the cycle
@@ -190,6 +200,10 @@ def test_critic_steps_follow_a_saved_counter(name: str) -> None:
     before = snapshot(model.generator)
     train(model, 2)
     assert not moved(model.generator, before)
+
+
+def is_adversarial(name: str) -> bool:
+    return "critic_steps" in compose_config(f"model={name}").model
 
 
 @pytest.mark.parametrize("loss", ["nonsaturating", "saturating", "hinge", "wasserstein", "least_squares"])

@@ -60,14 +60,14 @@ def test_spectral_norms_are_shared_by_the_parts() -> None:
 
 
 def test_known_anomalies_are_divided_too() -> None:
-    parts = Updates(4, None, None, None).micro_batches(BATCH)
+    parts = Updates(4, None, None, None, None, None).micro_batches(BATCH)
     assert [(int((p.labels == 0).sum()), int((p.labels == 1).sum())) for p in parts] == [(4, 2)] * 4
     assert torch.equal(torch.cat([part.unlabelled for part in parts]), BATCH.unlabelled)
     assert torch.equal(torch.cat([part.known_anomalies for part in parts]), BATCH.known_anomalies)
 
 
 def test_without_known_anomalies() -> None:
-    parts = Updates(2, None, None, None).micro_batches(
+    parts = Updates(2, None, None, None, None, None).micro_batches(
         Batch(IMAGES[:8], torch.zeros(8, dtype=torch.long), torch.arange(8))
     )
     assert [len(part.images) for part in parts] == [4, 4]
@@ -75,7 +75,7 @@ def test_without_known_anomalies() -> None:
 
 def test_parts_that_would_be_unequal() -> None:
     with pytest.raises(ValueError, match=r"model\.updates\.accumulate=3 does not divide the 16 unlabelled images"):
-        Updates(3, None, None, None).micro_batches(BATCH)
+        Updates(3, None, None, None, None, None).micro_batches(BATCH)
 
 
 @pytest.mark.parametrize("player", ["discriminator", "generator"])
