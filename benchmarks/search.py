@@ -246,7 +246,7 @@ def searched(module: Any, search: LatentSearch, shape: tuple[int, ...]) -> Calla
 
     def run(pixels: Tensor) -> Tensor:
         found = prepared(pixels)
-        return search.loss(found.residual, found.discrimination)
+        return found.loss
 
     return run
 

@@ -102,11 +102,11 @@ def measured(module: AnoGAN, way: Way, steps: int, sets: Sets) -> dict[str, Any]
         prepare_seconds = time.perf_counter() - start
         found, seconds = timed(prepared, sets.test.images)
         on_validation = prepared(sets.validation)
-    loss, labels = search.loss(found.residual, found.discrimination), sets.test.labels.numpy()
+    loss, labels = found.loss, sets.test.labels.numpy()
     return {
         "prepare_seconds": f"{prepare_seconds:.3f}",
         "ms_per_image": f"{1000 * seconds / len(labels):.4f}",
-        "validation_loss": f"{float(search.loss(on_validation.residual, on_validation.discrimination).mean()):.4f}",
+        "validation_loss": f"{float(on_validation.loss.mean()):.4f}",
         "test_loss": f"{float(loss.mean()):.4f}",
         "auroc": f"{auroc(labels, loss.numpy()):.5f}",
         "auroc_residual": f"{auroc(labels, found.residual.numpy()):.5f}",

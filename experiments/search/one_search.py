@@ -83,7 +83,7 @@ def through_search(module: AnoGAN, images: Tensor) -> tuple[float, float, float]
         ready = time.perf_counter()
         found = prepared(images)
         end = time.perf_counter()
-    return ready - start, end - ready, float(module.search.loss(found.residual, found.discrimination).mean())
+    return ready - start, end - ready, float(found.loss.mean())
 
 
 def main() -> None:

@@ -62,9 +62,7 @@ def measure(module: AdversarialModule, real: Tensor, block_size: int) -> dict[st
     return values | {f"swd_{resolution}": distance for resolution, distance in distances.items()}
 
 
-def _in_blocks(
-    network: Callable[[Tensor], Tensor], inputs: Tensor, block_size: int, device: torch.device
-) -> Tensor:
+def _in_blocks(network: Callable[[Tensor], Tensor], inputs: Tensor, block_size: int, device: torch.device) -> Tensor:
     """What a network makes of many inputs, on the CPU."""
     return torch.cat([network(part.to(device)).float().cpu() for part in inputs.split(block_size)])
 

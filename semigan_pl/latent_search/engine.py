@@ -1,6 +1,6 @@
 """Latent search: the z whose G(z) comes closest to an image (Schlegl et al. 2017; Algorithm 1 of Kimura & Yanagihara).
 
-    L(z) = (1 - lambda) L_R(z) + lambda L_D(z)
+    L(z) = (1 - lambda) L_R(z) + lambda L_D(z)       (see SearchLoss)
 
 is minimised over z alone, generator and discriminator frozen. Many searches are under way at once, each in a row of its
 own: an image whose loss no longer falls leaves, and the next one takes its place. Nothing that happens in a row depends
@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 from semigan_pl.checks import number, share, shown, whole, yes_or_no
 from semigan_pl.latent_search.descent import Descent, Rows
+from semigan_pl.latent_search.loss import SearchLoss
 from semigan_pl.latent_search.objective import MODES, PRECISIONS, Objective, SearchResult, filled
 from semigan_pl.latent_search.starts import STARTS, Encoder, Starts
 from semigan_pl.latent_search.working_set import AUTO, fitting_set, is_out_of_memory
+from semigan_pl.losses.distances import DISTANCES
 
 
 class Task(NamedTuple):
@@ -41,7 +43,7 @@ class LatentSearch:
         patience: a search leaves when its loss has not fallen for so many steps; None: all steps are taken.
         tolerance: share of the loss by which it has to fall for that to count.
         keep_best: return the best z that was seen; false: the last one, as AnoGAN does.
-        lambda_: weight of the discrimination loss; 0.1 in the AnoGAN paper.
+        lambda_, distance, prior: see SearchLoss; 0.1, absolute and 0 in the AnoGAN paper.
         start: best, nearest or encoder: see Starts.
         starts: prior samples to choose starts from; a single one is AnoGAN's start.
         restarts: searches of each image, from different starts; the one with the lowest loss counts.
@@ -58,6 +60,8 @@ class LatentSearch:
     tolerance: float
     keep_best: bool
     lambda_: float
+    distance: str
+    prior: float
     start: str
     starts: int
     restarts: int
@@ -74,12 +78,14 @@ class LatentSearch:
         share("search.tolerance", self.tolerance)
         yes_or_no("search.keep_best", self.keep_best)
         number("search.lambda_", self.lambda_, least=0, most=1)
+        number("search.prior", self.prior, least=0)
         whole("search.starts", self.starts, least=1)
         whole("search.restarts", self.restarts, least=1)
         whole("search.seed", self.seed, least=0)
         if self.working_set != AUTO:
             whole("search.working_set", self.working_set, least=1)
         for option, value, allowed in (
+            ("distance", self.distance, tuple(DISTANCES)),
             ("start", self.start, STARTS),
             ("precision", self.precision, tuple(PRECISIONS)),
             ("compile", self.compile, MODES),
@@ -90,9 +96,10 @@ class LatentSearch:
         if (needed := self.restarts - (self.start == "encoder")) > self.starts:
             raise ValueError(f"search.restarts={self.restarts} need {needed} prior samples: set search.starts={needed}")
 
-    def loss(self, residual: Tensor, discrimination: Tensor) -> Tensor:
-        """L = (1 - lambda) L_R + lambda L_D, equation (4). (N,), (N,) -> (N,)."""
-        return (1 - self.lambda_) * residual + self.lambda_ * discrimination
+    @property
+    def loss(self) -> SearchLoss:
+        """What is minimised."""
+        return SearchLoss(self.lambda_, self.distance, self.prior)
 
     def prepare(
         self,
@@ -159,8 +166,10 @@ class PreparedSearch:
         ended = self._descend(images, targets, starts.flatten(0, 1))
         of_image = torch.arange(len(images), device=images.device).repeat_interleave(self.search.restarts)
         found = self._scored(ended, images[of_image], targets[of_image])
-        loss = self.search.loss(found.residual, found.discrimination).view(len(images), -1)
-        winners = loss.argmin(1) + torch.arange(len(images), device=images.device) * self.search.restarts
+        winners = (
+            found.loss.view(len(images), -1).argmin(1)
+            + torch.arange(len(images), device=images.device) * self.search.restarts
+        )
         return SearchResult(*(values[winners] for values in found))
 
     def _scored(self, ended: Task, images: Tensor, targets: Tensor) -> SearchResult:
@@ -168,11 +177,10 @@ class PreparedSearch:
         found = self.objective.evaluate(ended.z, images, targets)
         if not self.search.keep_best:
             return found
-        loss = self.search.loss(found.residual, found.discrimination)
-        rows = (ended.best_loss < loss).nonzero().squeeze(1)
+        rows = (ended.best_loss < found.loss).nonzero().squeeze(1)
         if len(rows):
             best = self.objective.evaluate(ended.best_z[rows], images[rows], targets[rows])
-            better = self.search.loss(best.residual, best.discrimination) < loss[rows]  # said in float32 now
+            better = best.loss < found.loss[rows]  # said in float32 now
             for values, others in zip(found, best, strict=True):
                 values[rows[better]] = others[better]
         return found

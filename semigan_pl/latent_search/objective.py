@@ -1,16 +1,16 @@
-"""What a latent search minimises, and how a batch of it is computed."""
+"""How a batch of a latent search is computed: its loss, and the gradient."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from semigan_pl.latent_search.freezing import settled
+from semigan_pl.latent_search.loss import SearchLoss
 from semigan_pl.latent_search.working_set import WorkingSet
-from semigan_pl.losses.distances import feature_distance, residual
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 MODES = (None, "default", "reduce-overhead", "max-autotune")
@@ -23,6 +23,7 @@ class SearchResult(NamedTuple):
     reconstruction: Tensor  # G(z), (N, C, H, W)
     residual: Tensor  # L_R(z), (N,)
     discrimination: Tensor  # L_D(z), (N,)
+    loss: Tensor  # L(z), (N,)
 
 
 def filled(rows: Tensor, n: int) -> Tensor:
@@ -41,7 +42,7 @@ class Objective:
     Args:
         generator: latents (N, latent_dim) to images (N, C, H, W).
         discriminator: offers `features`, images to f_l, (N, F).
-        loss: L of a search, (N,), from L_R and L_D.
+        loss: what a search minimises.
         precision: of the networks while a search is under way, float32 or bfloat16; results are always float32.
         compile: mode of torch.compile for the descent; None: eager. Then all batches have the same number of rows.
         working_set: rows in a batch.
@@ -51,7 +52,7 @@ class Objective:
         self,
         generator: nn.Module,
         discriminator: nn.Module,
-        loss: Callable[[Tensor, Tensor], Tensor],
+        loss: SearchLoss,
         precision: str,
         compile: str | None,
         working_set: WorkingSet,
@@ -85,7 +86,8 @@ class Objective:
         generator, discriminator = self.quick
         made = generator(z.to(self.dtype))
         features = discriminator.features(made)
-        return self.loss(residual(images, made.float()), feature_distance(targets, features.float()))
+        between = self.loss.between
+        return self.loss(z, between(images, made.float()), between(targets, features.float()))
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
@@ -107,8 +109,10 @@ class Objective:
         parts, first = list[SearchResult](), 0
         for made, features in self.generate(z):
             rows = slice(first, first := first + len(made))
-            terms = residual(images[rows], made), feature_distance(targets[rows], features)
-            parts.append(SearchResult(z[rows], made, *terms))
+            residual = self.loss.between(images[rows], made)
+            discrimination = self.loss.between(targets[rows], features)
+            loss = self.loss(z[rows], residual, discrimination)
+            parts.append(SearchResult(z[rows], made, residual, discrimination, loss))
         return SearchResult(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
     def batches(self, rows: Tensor) -> Iterator[tuple[Tensor, int]]:

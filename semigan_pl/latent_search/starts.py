@@ -51,7 +51,7 @@ class Starts:
         noise = torch.Generator(device="cpu").manual_seed(seed)
         z = generator.sample_latents(samples, noise)  # type: ignore[operator]
         self.z = z.to(next(generator.parameters()).device)  # (K, latent_dim)
-        made = [(_thumbnails(images), features) for images, features in objective.generate(self.z)]
+        made = [(self._thumbnails(images), features) for images, features in objective.generate(self.z)]
         self.images, self.features = (torch.cat(parts) for parts in zip(*made, strict=True))
 
     @torch.no_grad()
@@ -75,16 +75,16 @@ class Starts:
             return torch.zeros(len(images), len(self.z), device=images.device)
         if self.kind == "nearest":
             return torch.cdist(targets, self.features, compute_mode="donot_use_mm_for_euclid_dist")
-        pixels = torch.cdist(_thumbnails(images), self.images, p=1)
-        return self.objective.loss(pixels, torch.cdist(targets, self.features, p=1))
+        loss = self.objective.loss
+        pixels = loss.between_all(self._thumbnails(images), self.images)
+        return loss(self.z, pixels, loss.between_all(targets, self.features))
 
+    def _thumbnails(self, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) as vectors of at most 32 x 32 pixels; distances between them are those of the images, about.
 
-def _thumbnails(images: Tensor) -> Tensor:
-    """Images (N, C, H, W) as vectors of at most 32 x 32 pixels; distances between them are those of the images, about.
-
-    Exact for images that are no larger.
-    """
-    factor = max(1, images.shape[-1] // THUMBNAIL)
-    if factor > 1:
-        images = avg_pool2d(images, factor) * factor**2
-    return images.flatten(1)
+        Exact for images that are no larger.
+        """
+        factor = max(1, images.shape[-1] // THUMBNAIL)
+        if factor > 1:  # a pixel stands for factor^2 of them
+            images = avg_pool2d(images, factor) * (factor if self.objective.loss.distance == "squared" else factor**2)
+        return images.flatten(1)

@@ -10,6 +10,14 @@ def residual(images: Tensor, reconstructions: Tensor) -> Tensor:
     return (images - reconstructions).abs().flatten(1).sum(1)
 
 
+def squared_residual(images: Tensor, reconstructions: Tensor) -> Tensor:
+    """Sum of (x - G(z))^2 over all pixels and channels. (N, ...) -> (N,)."""
+    return (images - reconstructions).square().flatten(1).sum(1)
+
+
+DISTANCES = {"absolute": residual, "squared": squared_residual}
+
+
 def feature_distance(features: Tensor, other: Tensor) -> Tensor:
     """Discrimination loss L_D = sum of abs(f_l(x) - f_l(G(z))) (Kimura eq. 3, feature matching). (N, F) -> (N,)."""
     return residual(features, other)

@@ -73,7 +73,9 @@ class AdversarialModule(LearnedModule):
         check_gamma(gamma)
         if gan_checkpoint is not None and encoding is None:
             raise ValueError("model.gan_checkpoint is for training an encoder: add encoding=izi_f, or leave it out")
-        self.layout = torch.channels_last if yes_or_no("model.channels_last", channels_last) else torch.contiguous_format
+        self.layout = (
+            torch.channels_last if yes_or_no("model.channels_last", channels_last) else torch.contiguous_format
+        )
         self.generator = generator.to(memory_format=self.layout)  # type: ignore[call-overload]
         self.discriminator = discriminator.to(memory_format=self.layout)  # type: ignore[call-overload]
         self.ema_generator = copy.deepcopy(self.generator).requires_grad_(False)

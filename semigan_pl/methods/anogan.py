@@ -23,8 +23,8 @@ from semigan_pl.types import Inspection
 class AnoGAN(AdversarialModule):
     """A GAN whose latents are searched for each image; what the generator cannot draw is anomalous.
 
-    Terms, (N,) each: `residual` L_R and `discrimination` L_D at the found z, `anogan` = (1 - lambda) L_R + lambda L_D
-    (the paper's score, equation 4), and `critic` = -f(x), the discriminator's own verdict.
+    Terms, (N,) each: `residual` L_R and `discrimination` L_D at the found z, `anogan` = L, what was minimised (with
+    search=paper the paper's score, equation 4), and `critic` = -f(x), the discriminator's own verdict.
 
     Args:
         search: finds z.
@@ -58,7 +58,7 @@ class AnoGAN(AdversarialModule):
             terms={
                 "residual": found.residual,
                 "discrimination": found.discrimination,
-                "anogan": self.search.loss(found.residual, found.discrimination),
+                "anogan": found.loss,
                 "critic": critic,
             },
             anomaly_map=anomaly_map(images, found.reconstruction),

@@ -16,6 +16,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from semigan_pl.checks import shown, whole
 from semigan_pl.networks.prior import sample_prior
 from semigan_pl.networks.scaling import doubled_widths, halvings
+
 NORMALIZATIONS = ("spectral", "none")
 
 

@@ -17,7 +17,7 @@ BOUNDS = {"none": nn.Identity, "tanh": nn.Tanh}
 
 
 class ConvEncoder(nn.Module):
-    """4x4 convolutions of stride 2 down to 4 x 4 (28 px: 7 x 7), BatchNorm in all but the first, then a dense layer to z.
+    """4x4 convolutions of stride 2 down to 4 x 4 (28 px: 7 x 7), BatchNorm after all but the first, then dense.
 
     Latents come as they are, for generators of every kind: one that works on a sphere projects them itself.
 

@@ -44,6 +44,8 @@ def settings(steps: int, **options: Any) -> LatentSearch:
         "tolerance": 0.0,
         "keep_best": False,
         "lambda_": 0.0,
+        "distance": "absolute",
+        "prior": 0.0,
         "start": "best",
         "starts": 1,
         "restarts": 1,

@@ -243,14 +243,11 @@ def tight(monkeypatch: pytest.MonkeyPatch, prepared: PreparedSearch, rows: int) 
     monkeypatch.setattr(prepared.objective, "descend", checked)
 
 
-def test_loss_mixes_its_two_terms() -> None:
-    found = settings(0, lambda_=0.1).loss(torch.tensor([10.0]), torch.tensor([20.0]))
-    assert found.item() == pytest.approx(0.9 * 10 + 0.1 * 20)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"distance": "cubic"}, "search.distance=cubic is unknown: use one of absolute, squared"),
+        ({"prior": -1}, "search.prior=-1 must"),
         ({"start": "worst"}, "search.start=worst is unknown: use one of best, nearest, encoder"),
         ({"precision": "float16"}, "search.precision=float16 is unknown"),
         ({"compile": "yes"}, "search.compile=yes is unknown: use one of null, default"),
