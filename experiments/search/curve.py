@@ -86,7 +86,7 @@ def timed(prepared: PreparedSearch, images: Tensor) -> tuple[SearchResult, float
 
 def measured(module: AnoGAN, way: Way, steps: int, sets: Sets) -> dict[str, Any]:
     """One row's values."""
-    module.search = search = dataclasses.replace(
+    module.search = dataclasses.replace(
         module.search,
         descent=descent(way.descent),
         start=way.start,

@@ -1,4 +1,4 @@
-"""What every trained method shares: players that take turns, their steps, and random numbers that resuming needs not save."""
+"""What every trained method shares: players that take turns, and random numbers that resuming need not save."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ from semigan_pl.callbacks.timing import Timing
 from semigan_pl.checks import whole
 from semigan_pl.data.datamodule import AnomalyDataModule
 from semigan_pl.methods.base import AnomalyModule
+from semigan_pl.methods.learned import LearnedModule
 from semigan_pl.report.page import write_report
 from semigan_pl.report.summary import print_summary
 from semigan_pl.settings import checkpoint_path
@@ -60,6 +61,8 @@ def fit(config: DictConfig) -> float | None:
             with replacing(folder / ".hydra" / f"{name}.yaml") as partial:
                 OmegaConf.save(content, partial)
         Console().print(announcement(parts.data), soft_wrap=True)
+        if sizes := network_sizes(parts.model):
+            Console().print(sizes, soft_wrap=True)
     with continuable(folder):
         if n := processes_to_start(config):
             run_in_processes(train_alone, plain(config), n)
@@ -88,6 +91,8 @@ def build(config: DictConfig) -> Parts:
     model = instantiate(config.model, _convert_="all")
     trainer, scores, timing = make_trainer(config)
     check_objective(config.objective, model)
+    if config.encoding is not None and not getattr(model, "encodes", False):
+        raise ValueError(f"encoding= is of no use to model={config.model.name}: leave it out")
     model.check_known(len(data.splits.train_known))
     try:
         model.configure_optimizers()  # Lightning would only come to it in the training
@@ -176,3 +181,11 @@ def announcement(data: Any) -> str:
         f"{data.source.name}: training on {train:,} unlabelled images and {known:,} known anomalies, calibrating on "
         f"{val:,} and {val_known:,}, testing on {test:,}."
     )
+
+
+def network_sizes(model: Any) -> str:
+    """How many parameters each player moves: a large image may make a larger network than one wants."""
+    if not isinstance(model, LearnedModule):
+        return ""
+    sizes = {player: sum(weight.numel() for weight in model.network_of(player).parameters()) for player in model.players}
+    return f"{model.name}: " + ", ".join(f"{player} {n:,} parameters" for player, n in sizes.items()) + "."
