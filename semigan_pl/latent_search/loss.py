@@ -32,6 +32,10 @@ class SearchLoss:
         """Distance of each pair of rows. (N, ...), (N, ...) -> (N,)."""
         return DISTANCES[self.distance](values, others)
 
+    def length(self, distance: Tensor) -> Tensor:
+        """A distance in the units of what it is measured in: the Euclidean length where it is squared. (N,) -> (N,)."""
+        return distance.sqrt() if self.distance == "squared" else distance
+
     def between_all(self, values: Tensor, others: Tensor) -> Tensor:
         """Distance of all pairs of rows. (N, F), (K, F) -> (N, K)."""
         if self.distance == "absolute":

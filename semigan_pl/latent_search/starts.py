@@ -80,7 +80,7 @@ class Starts:
         return loss(self.z, pixels, loss.between_all(targets, self.features))
 
     def _thumbnails(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) as vectors of at most 32 x 32 pixels; distances between them are those of the images, about.
+        """Images (N, C, H, W) as vectors of at most 32 x 32 pixels, between which distances are about the images' own.
 
         Exact for images that are no larger.
         """

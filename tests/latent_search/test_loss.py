@@ -24,6 +24,7 @@ def test_distances_are_sums_of_powers_of_differences(distance: str, power: int) 
     loss = SearchLoss(0.1, distance, 0.0)
     expected = (IMAGES[:, None] - OTHERS).abs().pow(power).flatten(2).sum(2)  # (5, 4)
     torch.testing.assert_close(loss.between(IMAGES[:4], OTHERS), expected.diagonal())
+    torch.testing.assert_close(loss.length(expected), expected.pow(1 / power))
     torch.testing.assert_close(loss.between_all(IMAGES.flatten(1), OTHERS.flatten(1)), expected)
 
 
