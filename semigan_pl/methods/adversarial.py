@@ -202,5 +202,5 @@ class AdversarialModule(LearnedModule):
         draws = self.own(torch.rand(self.everyone(len(real)), 2, generator=self.noise)).T.to(real)
         if known is not None:
             looped = known[torch.arange(len(real), device=real.device) % len(known)]
-            fake = torch.where((draws[0] < self.gamma).view(-1, 1, 1, 1), fake, looped)
+            fake = torch.where((draws[0] < self.gamma).view(-1, *[1] * (fake.dim() - 1)), fake, looped)
         return interpolate(real, fake, draws[1])

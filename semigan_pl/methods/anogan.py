@@ -23,8 +23,8 @@ from semigan_pl.types import Inspection
 class AnoGAN(AdversarialModule):
     """A GAN whose latents are searched for each image; what the generator cannot draw is anomalous.
 
-    Terms, (N,) each: `residual` L_R and `discrimination` L_D at the found z (their square roots where search.distance is
-    squared: what `fused` adds up should not grow faster than the critic), `anogan` = L, what was minimised (with
+    Terms, (N,) each: `residual` L_R and `discrimination` L_D at the found z (their square roots where search.distance
+    is squared: what `fused` adds up should not grow faster than the critic), `anogan` = L, what was minimised (with
     search=paper the paper's score, equation 4), and `critic` = -f(x), the discriminator's own verdict.
 
     Args:

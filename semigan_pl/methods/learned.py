@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from semigan_pl.types import Batch
 class LearnedModule(AnomalyModule):
     """A method that is trained: its players move in turn, each along the gradient of loss terms of its own.
 
-    A method names its `players` and adds `<player>_terms(batch)` for each: named scalars whose sum the player minimises.
+    A method names its `players` and adds `<player>_terms(batch)` for each: named scalars whose sum it minimises.
 
     Args:
         optimizers: player -> from parameters to an optimizer.
@@ -174,7 +174,7 @@ class LearnedModule(AnomalyModule):
     def _optimizer_of(self, player: str) -> LightningOptimizer:
         found = self.optimizers()  # Lightning hands out a single one without its list
         everybody = found if isinstance(found, list) else [found]
-        return cast(LightningOptimizer, everybody[self.players.index(player)])
+        return everybody[self.players.index(player)]  # type: ignore[return-value]
 
     def _log(self, values: dict[str, Tensor], cycle: int) -> None:
         """To every logger, against images_seen; and to the progress bar."""

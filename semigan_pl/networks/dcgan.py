@@ -20,7 +20,7 @@ from semigan_pl.networks.scaling import doubled_widths, halvings
 NORMALIZATIONS = ("spectral", "none")
 
 
-def _initialize(module: nn.Module) -> None:
+def initialize(module: nn.Module) -> None:
     """Weights N(0, 0.02), BatchNorm scales N(1, 0.02), as in the paper."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)
@@ -45,7 +45,7 @@ class DCGANGenerator(nn.Module):
             layers += [nn.ConvTranspose2d(n_in, n_out, 4, 2, 1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU()]
         layers += [nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh()]
         self.grow = nn.Sequential(*layers)
-        self.apply(_initialize)
+        self.apply(initialize)
 
     def sample_latents(self, n: int, noise: torch.Generator) -> Tensor:
         """Draws `n` latents (n, latent_dim) from the prior, on the device of `noise`."""
@@ -77,7 +77,7 @@ class DCGANDiscriminator(nn.Module):
             layers += [nn.Conv2d(n_in, n_out, 4, 2, 1), nn.LeakyReLU(0.2)]
         self.shrink = nn.Sequential(*layers)
         self.head = nn.Linear(widths[-1] * start**2, 1)
-        self.apply(_initialize)
+        self.apply(initialize)
         for module in [*self.shrink, self.head]:
             if normalization == "spectral" and isinstance(module, nn.Conv2d | nn.Linear):
                 spectral_norm(module)

@@ -187,5 +187,6 @@ def network_sizes(model: Any) -> str:
     """How many parameters each player moves: a large image may make a larger network than one wants."""
     if not isinstance(model, LearnedModule):
         return ""
-    sizes = {player: sum(weight.numel() for weight in model.network_of(player).parameters()) for player in model.players}
-    return f"{model.name}: " + ", ".join(f"{player} {n:,} parameters" for player, n in sizes.items()) + "."
+    moved = {player: model.network_of(player).parameters() for player in model.players}
+    sizes = [f"{player} {sum(weight.numel() for weight in weights):,}" for player, weights in moved.items()]
+    return f"{model.name}, parameters: {', '.join(sizes)}."

@@ -14,7 +14,7 @@ from tests.conftest import MODELS, build_model, compose_config
 
 ADVERSARIAL = [name for name in MODELS if "gamma" in compose_config(f"model={name}").model]
 GAMMA = 0.7
-# images in each of five bins: unlabelled ones (a tenth of them anomalies), generated ones (as the normal ones), known ones
+# images in each of five bins: unlabelled (a tenth of them anomalies), generated (as the normal ones are), known
 UNLABELLED, GENERATED, KNOWN = [36, 27, 19, 12, 6], [40, 30, 20, 10, 0], [0, 0, 10, 30, 60]
 OPTIMAL_LOGITS = [0.251314, 0.251314, 0.111226, -0.287682, -1.098612]  # log p_d / p_N
 VALUE = 1.342704  # of the discriminator's loss there
