@@ -8,7 +8,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/installed
 
-.PHONY: help env demo test lint format clean distclean study-mnist study-digits study-photos study-look study-growing study-search bench-training bench-search
+.PHONY: help env demo test lint format clean distclean study-mnist study-digits study-photos study-look study-growing study-search table-mnist bench-training bench-search bench-ganomaly
 
 help:  ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -53,12 +53,18 @@ study-growing: $(STAMP)  ## two hours on 2 cores: growing networks; MNIST=folder
 study-search: $(STAMP)  ## an hour on 2 cores: how the latent search scales, starts and steps; MNIST=folder
 	@bash experiments/search/run.sh "$(MNIST)"
 
+table-mnist: $(STAMP)  ## days on 2 cores, goes on where it stopped: every method on MNIST; MNIST=folder ARGS="table.only.classes=[8]"
+	@$(RUN) run.py +experiment=table_mnist data.root="$(MNIST)" $(ARGS)
+
 bench-training: $(STAMP)  ## training throughput beside a plain PyTorch loop, both kinds of networks; MNIST=folder
 	@$(RUN) benchmarks/training.py +experiment=mnist data.root="$(MNIST)"
 	@$(RUN) benchmarks/training.py +experiment=mnist_progressive growth.first=32 data.root="$(MNIST)"
 
 bench-search: $(STAMP)  ## latent search beside AnoGAN's as published; trains a detector first; MNIST=folder
 	@$(RUN) benchmarks/search.py +experiment=mnist data.root="$(MNIST)"
+
+bench-ganomaly: $(STAMP)  ## ten minutes on 2 cores: GANomaly beside anomalib's; ANOMALIB=its own environment's python MNIST=folder
+	@$(RUN) benchmarks/ganomaly.py --anomalib "$(ANOMALIB)" data.root="$(MNIST)"
 
 clean:  ## delete caches; outputs/, multirun/ and .venv stay
 	@rm -rf build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache

@@ -19,9 +19,10 @@ from semigan_pl.tasks.fit import fit
 from semigan_pl.tasks.predict import predict
 from semigan_pl.tasks.quiet import quieten
 from semigan_pl.tasks.report import report
+from semigan_pl.tasks.table import table
 
 in_one_sentence = False  # whether bad input ends in a sentence instead of a traceback: `cli` decides
-TASKS = {"fit": fit, "report": report, "predict": predict, "audit": audit, "check": check}
+TASKS = {"fit": fit, "report": report, "predict": predict, "audit": audit, "check": check, "table": table}
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")

@@ -1,0 +1,89 @@
+"""Finished runs as a comparison needs them: what was measured, on what, and with which settings."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from semigan_pl.evaluation.metrics import auroc
+
+JSON = ("metrics.json", "data.json")
+
+
+class Cell(NamedTuple):
+    """One measurement that a table wants. Several cells may be of one run: their folders are the same then."""
+
+    setting: str
+    method: str
+    column: str  # the normal class
+    seed: str
+    folder: Path
+    known: str | None  # the one class that is known in this setting; None: the setting tells none apart
+    home: str  # the setting that the run was made in: another one where the method ignores what differs
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Numbers of somebody else, or of another program."""
+
+    setting: str
+    by: str  # whose they are
+    values: dict[Any, float]  # by column; `mean` where only the mean is known
+    source: str
+    method: str | None = None  # the row that they stand beside; None: a row of their own
+    unseen: bool = False  # over the classes never known; False: over all anomalies
+    deviation: float | None = None  # of the mean
+
+    def value(self, column: str) -> float | None:
+        """The number of a column, None where there is none."""
+        return {str(name): value for name, value in self.values.items()}.get(column)
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a finished run's files say."""
+
+    metrics: dict[str, Any]
+    data: dict[str, Any]
+    config: dict[str, Any]
+    classes: np.ndarray  # (n,) str, of the test images
+    labels: np.ndarray  # (n,) 1 = anomalous
+    scores: np.ndarray  # (n,) of the method's one score
+
+    @property
+    def auroc(self) -> float | None:
+        """Of the method's one score, over all test images."""
+        value = self.metrics.get("test/auroc")
+        return None if value is None else float(value)
+
+    def unseen_auroc(self, known: str) -> float | None:
+        """The same without the anomalies of a class."""
+        rows = (self.labels == 0) | (self.classes != known)
+        return auroc(self.labels[rows], self.scores[rows])
+
+
+def read_finished(folder: Path) -> FinishedRun:
+    """Raises FileNotFoundError or ValueError where the run is not finished or a file is damaged."""
+    try:
+        metrics, data = (json.loads((folder / name).read_text(encoding="utf-8")) for name in JSON)
+        config = OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "config.yaml"))
+        with (folder / "scores.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return FinishedRun(
+            metrics,
+            data,
+            dict(config),  # type: ignore[arg-type]
+            classes=np.array([row["class"] for row in rows]),
+            labels=np.array([int(row["label"]) for row in rows]),
+            scores=np.array([float(row["score"]) for row in rows]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"a file of the run {folder} is damaged ({error}): remove the folder to train again"
+        ) from error
