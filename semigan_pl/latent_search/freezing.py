@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 @contextmanager
@@ -43,6 +45,21 @@ def settled(network: nn.Module) -> nn.Module:
             for name, value in values.items():
                 module.register_parameter(name, nn.Parameter(value, requires_grad=False))
     return still
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """A settled copy in which every BatchNorm that follows a convolution in a Sequential has become part of it.
+
+    Same images to the last bits, in less time: BatchNorm in eval mode only scales and shifts.
+    """
+    quick = settled(network)
+    for chain in [module for module in quick.modules() if isinstance(module, nn.Sequential)]:
+        for place, (layer, norm) in enumerate(pairwise(list(chain))):
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
+                transposed = isinstance(layer, nn.ConvTranspose2d)
+                chain[place] = fuse_conv_bn_eval(layer, norm, transpose=transposed).requires_grad_(False)
+                chain[place + 1] = nn.Identity()
+    return quick
 
 
 def weights_version(*networks: nn.Module) -> tuple[tuple[int, int], ...]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from semigan_pl.checks import number, shown
+from semigan_pl.latent_search.freezing import folded, weights_version
 from semigan_pl.losses.distances import anomaly_map, residual
 from semigan_pl.methods.adversarial import AdversarialModule
 from semigan_pl.types import Batch, Inspection
@@ -83,6 +84,7 @@ class GANomaly(AdversarialModule):
         self.weights = {part: number(f"model.weights.{part}", weights[part], least=0) for part in PARTS}
         if "critic" not in (self.decision.score, self.decision.search, self.decision.critic):
             self.terms = ("latent", "residual")
+        self._quick: tuple[Any, nn.Module] | None = None  # the generator that inspects, and of which weights it is made
         self._redrawn: dict[int, Tensor] = {}  # by the generator's step on this batch, micro-batch by micro-batch
 
     def turn(self) -> tuple[str, ...]:
@@ -108,9 +110,16 @@ class GANomaly(AdversarialModule):
         losses = generator_losses(images, redrawn, features, discriminator.features(redrawn), z, again)
         return {f"g_{part}": self.weights[part] * loss for part, loss in losses.items()}
 
+    def quick_generator(self) -> Any:
+        """The best generator without its BatchNorms, which are folded into its convolutions."""
+        version = weights_version(self.best_generator)
+        if self._quick is None or self._quick[0] != version:
+            self._quick = version, folded(self.best_generator).to(memory_format=self.layout)  # type: ignore[call-overload]
+        return self._quick[1]
+
     @torch.no_grad()
     def inspect(self, images: Tensor) -> Inspection:
-        redrawn, z, again = self.best_generator.codes(images)  # type: ignore[operator]
+        redrawn, z, again = self.quick_generator().codes(images)
         terms = {"latent": latent_score(z, again, self.latent_norm), "residual": residual(images, redrawn)}
         if "critic" in self.terms:
             terms["critic"] = -self.logits(images)

@@ -110,6 +110,20 @@ def test_no_term_depends_on_the_batch_at_other_shapes(size: int, channels: int, 
     assert all(torch.equal(values, whole[name][7:10]) for name, values in part.items())
 
 
+@pytest.mark.parametrize(("size", "channels"), [(28, 3), (64, 1), (128, 3)])
+@pytest.mark.parametrize("name", MODELS)
+def test_every_size_and_colour(name: str, size: int, channels: int) -> None:
+    small = ["network_sizes.small.width=2", "block_size=4", "search.starts=2", "search.steps=1", "max_images=8"]
+    model = build_model(name, f"data.image_size={size}", f"data.channels={channels}", *small)
+    images = torch.rand(8, channels, size, size, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    train(model, 2, Batch(images, torch.tensor([0] * 4 + [1] * 4), torch.arange(8)))
+    prediction = model.predict(images[:3])
+    assert prediction.score.shape == (3,)
+    assert prediction.score.isfinite().all()
+    if prediction.anomaly_map is not None:
+        assert prediction.anomaly_map.shape == (3, 1, size, size)
+
+
 def test_no_term_depends_on_the_order(module: AnomalyModule) -> None:
     order = torch.randperm(70, generator=torch.Generator().manual_seed(0))
     whole, shuffled = module.predict(IMAGES), module.predict(IMAGES[order])
