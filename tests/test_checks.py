@@ -103,6 +103,7 @@ def data_module(**changed: Any) -> AnomalyDataModule:
     return AnomalyDataModule(*parts, **usual | {"schedule": None, "known_list": None, "skip_broken": False} | changed)
 
 
+UPDATES: dict[str, Any] = {"accumulate": 1, **dict.fromkeys(["clip_d", "clip_g", "clip_e", "clip_a", "weight_limit"])}
 CASES: list[tuple[str, Callable[..., Any], dict[str, Any]]] = [
     ("search.steps=-1 ", search, {"steps": -1}),
     ("search.steps=2.5 ", search, {"steps": 2.5}),
@@ -125,14 +126,19 @@ CASES: list[tuple[str, Callable[..., Any], dict[str, Any]]] = [
     ("loss.gradient_penalty=-1 ", Hinge, {"gradient_penalty": -1, "penalty_every": 1, "drift": 0}),
     ("loss.drift=nan ", Hinge, {"gradient_penalty": 0, "penalty_every": 1, "drift": math.nan}),
     ("loss.penalty_every=0 ", Hinge, {"gradient_penalty": 0, "penalty_every": 0, "drift": 0}),
-    ("model.updates.accumulate=0 ", Updates, {"accumulate": 0, "clip_d": None, "clip_g": None, "clip_e": None}),
-    ("model.updates.clip_d=0 ", Updates, {"accumulate": 1, "clip_d": 0, "clip_g": None, "clip_e": None}),
-    ("model.updates.clip_g=nan ", Updates, {"accumulate": 1, "clip_d": None, "clip_g": math.nan, "clip_e": None}),
+    ("model.updates.accumulate=0 ", Updates, UPDATES | {"accumulate": 0}),
+    ("model.updates.clip_d=0 ", Updates, UPDATES | {"clip_d": 0}),
+    ("model.updates.clip_g=nan ", Updates, UPDATES | {"clip_g": math.nan}),
+    ("model.updates.weight_limit=0 ", Updates, UPDATES | {"weight_limit": 0}),
     ("callbacks.growth.reset_optimizers=1 ", Growth, {"schedule": None, "reset_optimizers": 1}),
     ("callbacks.rehearsal.steps=-1 ", Rehearsal, {"schedule": None, "steps": -1}),
     ("model.gamma=null ", check_gamma, {"gamma": None}),
     ("model.gamma=half ", check_gamma, {"gamma": "half"}),
-    ("network_sizes.*.width=0 ", DCGANDiscriminator, {"image_size": 16, "channels": 1, "width": 0}),
+    (
+        "network_sizes.*.width=0 ",
+        DCGANDiscriminator,
+        {"image_size": 16, "channels": 1, "width": 0, "normalization": "spectral"},
+    ),
     (
         "network_sizes.*.latent_dim=1.5 ",
         DCGANGenerator,

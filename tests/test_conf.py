@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -105,6 +106,29 @@ def test_a_model_that_needs_an_encoder_chooses_one_unless_one_is_typed(typed: li
     config = compose_config(*typed)
     assert config.encoding.kind == kind
     assert config.encoder_share == config.encoding.encoder_share == 0.25
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["model.generator.prior=uniform"],
+        ["network@model.generator=progressive_generator", "network@model.discriminator=progressive_discriminator"],
+    ],
+)
+def test_a_prior_in_the_search_is_for_normal_latents(typed: list[str]) -> None:
+    instantiate(compose_config("search=map", "network_sizes.small.width=4").model, _convert_="all")
+    with pytest.raises(InstantiationException, match=r"search\.prior=0\.3 is for latents of a normal prior"):
+        instantiate(compose_config("search=map", *typed).model, _convert_="all")
+
+
+@pytest.mark.parametrize("model", ["wgan", "wgan_gp"])
+def test_a_critic_by_name_takes_growing_networks(model: str) -> None:
+    networks = [
+        "network@model.generator=progressive_generator",
+        "network@model.discriminator=progressive_discriminator",
+    ]
+    assert isinstance(instantiate(compose_config(f"model={model}", *networks).model, _convert_="all"), AnomalyModule)
+    assert compose_config(f"model={model}").model.discriminator.normalization == "none"
 
 
 def test_growing_is_over_where_the_encoder_begins() -> None:

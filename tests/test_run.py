@@ -144,7 +144,7 @@ def test_an_earlier_run_is_not_overwritten(finished: tuple[Path, Run]) -> None:
     before = {path: path.read_bytes() for path in (folder / "metrics.json", folder / ".hydra" / "overrides.yaml")}
     for arguments, words in (
         (["run=first", "max_images=64"], "holds another run"),
-        (["run=first", "checkpoint=last", "data.image_size=28"], "data.image_size=28"),
+        (["run=first", "checkpoint=last", "data.image_size=30"], "data.image_size=30"),
         (["run=other", "checkpoint=first/checkpoints/last.ckpt", "seed=1"], "test images are among those"),
         (["run=first", "checkpoint=last", "objective=test/auroc"], "objective=test/auroc"),
         (["run=first", "checkpoint=last", "max_images=2560", "optimizer.generator.lr=-1"], "optimizers cannot be made"),
@@ -274,6 +274,7 @@ def test_a_full_disk_leaves_the_last_whole_checkpoint(tmp_path: Path, monkeypatc
         (["data=mnist"], ["data.root"]),
         (["data.image_size=30"], ["data.image_size=30"]),
         (["model=vae", "encoding=izi"], ["encoding= is of no use to model=vae"]),
+        (["model=egbad", "model.gan_checkpoint=gan.ckpt"], ["model.gan_checkpoint is of no use to model=egbad"]),
         (["model=ganomaly", "encoding=izi"], ["encoding= is of no use to model=ganomaly"]),
         (["model=egbad", "growth=doubling", "loss=wasserstein"], ["model=egbad do not grow: add growth=none"]),
         (["model.decision.score=magic"], ["magic"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -45,13 +45,14 @@ def measure(module: AdversarialModule, real: Tensor, block_size: int) -> dict[st
     noise = module.noise = torch.Generator().manual_seed(0)  # the training's is made anew for every batch
     with torch.no_grad(), frozen(module):
         inputs = module.generator_inputs(real.to(module.device))
+        parts = [part.to(module.device) for part in inputs.split(block_size)]
         # by `forward`: a compiled one would be translated anew for these few calls
-        generated = _in_blocks(module.generator.forward, inputs, block_size, module.device)
+        made = [module.generator.forward(part) for part in parts]
+        generated_logits = _together(map(module.logits_of_generated, made, parts))
+        generated = _together(made)
         while real.shape[2] < generated.shape[2]:
             real = double(real)
-        real_logits, generated_logits = (
-            _in_blocks(module.logits, images, block_size, module.device) for images in (real, generated)
-        )
+        real_logits = _together(module.logits(part.to(module.device)) for part in real.split(block_size))
         distances = sliced_wasserstein_by_resolution(
             real, generated, patches=max(1, PATCHES // len(real)), directions=DIRECTIONS, noise=noise
         )
@@ -62,9 +63,9 @@ def measure(module: AdversarialModule, real: Tensor, block_size: int) -> dict[st
     return values | {f"swd_{resolution}": distance for resolution, distance in distances.items()}
 
 
-def _in_blocks(network: Callable[[Tensor], Tensor], inputs: Tensor, block_size: int, device: torch.device) -> Tensor:
-    """What a network makes of many inputs, on the CPU."""
-    return torch.cat([network(part.to(device)).float().cpu() for part in inputs.split(block_size)])
+def _together(parts: Iterable[Tensor]) -> Tensor:
+    """What came out block by block, on the CPU."""
+    return torch.cat([part.float().cpu() for part in parts])
 
 
 class Trouble(NamedTuple):
@@ -87,7 +88,8 @@ class HealthMonitor(Callback):
 
     Compared are the unlabelled images of the last training batches and as many of the generator that is being trained
     (not of its average), both as the discriminator is shown them. Trouble at several checks in a row is printed once
-    per kind, with advice; the training is not changed by a bit.
+    per kind, with advice; the training is not changed by a bit. A discriminator cannot overpower a generator that is
+    not paid by its verdict (GANomaly's): there its accuracy is only logged.
 
     Args:
         checks: how many over a whole training; 0: none.
@@ -167,7 +169,8 @@ class HealthMonitor(Callback):
             logger.log_metrics({f"health/{name}": value for name, value in values.items()}, step=module.images_seen)
         if module.batches_seen < self.warm_up * module.critic_steps:
             return ""
-        wrong = [trouble for trouble in self.troubles if self._persists(trouble, values[trouble.name])]
+        possible = [trouble for trouble in self.troubles if trouble.name != "d_accuracy" or module.pays_by_verdict]
+        wrong = [trouble for trouble in possible if self._persists(trouble, values[trouble.name])]
         advice = {trouble.name: trouble.words(values[trouble.name], self._in_a_row[trouble.name]) for trouble in wrong}
         for name in advice:
             if name not in self._told and not self.stop:

@@ -21,7 +21,8 @@ class SearchLoss:
     Args:
         lambda_: weight of the discrimination loss.
         distance: of pixels and of features: `absolute` (sum of |a - b|) or `squared` (sum of (a - b)^2).
-        prior: weight of ||z||^2 / 2.
+        prior: weight of ||z||^2 / 2; for latents that are normal as the generator takes them, not for those that it
+            brings to a sphere.
     """
 
     lambda_: float

@@ -43,12 +43,14 @@ class AdversarialModule(LearnedModule):
         real_weight: weight of the real term: 1 (balanced) or "gamma" (the paper's equation 15 read literally).
         critic_steps: discriminator updates per generator update.
         channels_last: keep weights and activations channel by channel for each pixel.
-        compile: translate both networks with torch.compile; the gradient penalty cannot use the translation.
+        compile: translate the forward passes of both networks with torch.compile; the gradient penalty, and whatever
+            else a method asks of them (codes, features), cannot use the translation.
         name, decision, block_size, seed: see LearnedModule.
     """
 
     opponents: tuple[str, ...] = (GENERATOR,)  # those who move against the discriminator, in this order
     encodes = True
+    pays_by_verdict = True  # whether the generator is paid by what the discriminator says of its images
 
     def __init__(
         self,
@@ -71,6 +73,8 @@ class AdversarialModule(LearnedModule):
     ) -> None:
         super().__init__(optimizers, updates, name, decision, block_size, seed)
         check_gamma(gamma)
+        if gan_checkpoint is not None and not self.encodes:
+            raise ValueError(f"model.gan_checkpoint is of no use to model={name}: leave it out")
         if gan_checkpoint is not None and encoding is None:
             raise ValueError("model.gan_checkpoint is for training an encoder: add encoding=izi_f, or leave it out")
         self.layout = (
@@ -158,6 +162,10 @@ class AdversarialModule(LearnedModule):
         # by `forward`: a compiled one would be translated anew for the few calls in eval mode
         opinion: Tensor = self.discriminator.forward(images)
         return opinion
+
+    def logits_of_generated(self, images: Tensor, inputs: Tensor) -> Tensor:
+        """f of images (N, C, H, W) that the generator made of these inputs, (N,), as the discriminator sees them."""
+        return self.logits(images)
 
     def discriminator_terms(self, batch: Batch) -> dict[str, Tensor]:
         """L_D term by term: named scalars whose sum the discriminator minimises."""

@@ -23,8 +23,8 @@ class ALOCC(AdversarialModule):
     noisy image, lambda .2, noise clipped, two steps of R. This is the paper, with the game's losses as `loss` says.
 
     The paper stops when L_R < rho, since a longer training teaches R to redraw outliers too. Here (ours) L_R is that of
-    the averaged R on the unlabelled images of validation, noisy as in training, always with the same noise; rho is per
-    pixel, for images in [-1, 1]. Once below it the training ends, and a continued one stays ended.
+    the averaged R on the unlabelled images of validation, noisy as in training, each always with its own noise; rho is
+    per pixel, for images in [-1, 1]. Once below it the training ends, and a continued one stays ended.
 
     Known anomalies (ours): at gamma < 1 D's fake side is gamma p_R + (1 - gamma) p_a. R is a generator in that game, so
     lambda = 0 leaves the optimum of Kimura & Yanagihara (2018): R's images follow (p_d - (1 - gamma) p_a) / gamma where
@@ -103,12 +103,13 @@ class ALOCC(AdversarialModule):
     def validation_error(self) -> float:
         """L_R of the unlabelled images of validation, the same number on every process."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        noise = torch.Generator().manual_seed(0)
         total, count = torch.zeros(2, dtype=torch.float64, device=self.device)
         with torch.no_grad(), frozen(self), torch.autocast(self.device.type, enabled=False):
             for batch in data.val_dataloader():
                 images = batch.unlabelled
-                noisy = images + 2 * self.sigma * torch.randn(images.shape, generator=noise)
+                if not len(images):  # known anomalies come last
+                    continue
+                noisy = images + 2 * self.sigma * _noise_of(batch.indices[batch.labels == 0], images.shape[1:])
                 redrawn = self.best_generator(filled(noisy, self.block_size).to(self.device))[: len(images)]
                 total += (images.to(self.device) - redrawn).square().sum()
                 count += images.numel()
@@ -129,3 +130,8 @@ class ALOCC(AdversarialModule):
             anomaly_map=anomaly_map(images, redrawn),
             reconstruction=redrawn,
         )
+
+
+def _noise_of(indices: Tensor, shape: torch.Size) -> Tensor:
+    """N(0, 1) for images at these places of the data set, (N, *shape): whichever process looks at which of them."""
+    return torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(int(i))) for i in indices])

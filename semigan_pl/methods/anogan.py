@@ -38,6 +38,11 @@ class AnoGAN(AdversarialModule):
         super().__init__(**base)
         if search.start == "encoder" and self.encoding is None:  # said now, not after the training
             raise ValueError(NO_ENCODER)
+        if search.prior and not getattr(self.generator, "latents_are_normal", False):
+            raise ValueError(
+                f"search.prior={search.prior} is for latents of a normal prior, which this generator does not have: set"
+                " search.prior=0 (progressive networks, or a uniform prior)"
+            )
         self.search = search
         self._prepared: tuple[Any, PreparedSearch] | None = None  # for which weights and images
 

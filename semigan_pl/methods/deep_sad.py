@@ -25,8 +25,10 @@ class DeepSAD(LearnedModule):
     unlabelled images x and m known anomalies x~; c is the mean of phi over the unlabelled training images as the stage
     begins. Without known anomalies this is one-class Deep SVDD (Ruff et al. 2018).
 
-    The authors' code draws batches from the joint set (FOUND); ours hold both kinds in any proportion, so each kind's
-    mean is weighted by its share of the joint set, which has the same expectation (`known_share` sets another one).
+    The authors' code draws batches from the joint set (FOUND); ours hold both kinds in any proportion: each kind's
+    mean is weighted by its share of the joint set, which would have the same expectation if BatchNorm did not see the
+    batch. Its statistics here are of a blend half of known anomalies, where the authors' have as few as the joint set;
+    data.known_batch_size makes it so (`known_share` sets another weight).
     Their pretraining and their center include the known anomalies (FOUND), ours are of unlabelled images. They never
     load the pretrained encoder (measured); here it is the same network that goes on.
 

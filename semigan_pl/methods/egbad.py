@@ -79,6 +79,9 @@ class EGBAD(AdversarialModule):
     def logits(self, images: Tensor) -> Tensor:
         return super().logits(self.pair(images, self.encoder(images)))
 
+    def logits_of_generated(self, images: Tensor, inputs: Tensor) -> Tensor:
+        return super().logits(self.pair(images, inputs))
+
     def discriminator_terms(self, batch: Batch) -> dict[str, Tensor]:
         real, known = batch.unlabelled, batch.known_anomalies
         with torch.no_grad():

@@ -74,6 +74,7 @@ class GANomaly(AdversarialModule):
 
     terms: tuple[str, ...] = ("latent", "residual", "critic")
     encodes = False
+    pays_by_verdict = False
     grows = False
 
     def __init__(self, weights: Mapping[str, float], latent_norm: str, **base: Any) -> None:

@@ -49,7 +49,6 @@ class VAE(LearnedModule):
     terms = ("reconstruction_probability", "residual", "elbo")
     players = ("autoencoder",)
     grows = False  # a progressive decoder works at its full size: the encoder does not grow with it
-    noises: Tensor
 
     def __init__(
         self,
@@ -74,7 +73,7 @@ class VAE(LearnedModule):
         self.likelihood = likelihood
         self.deviation = deviation
         self.average = average
-        self.register_buffer("noises", self._prior(whole("model.draws", draws, least=1)), persistent=False)
+        self.draws = whole("model.draws", draws, least=1)
 
     def log_density(self, images: Tensor, mean: Tensor, log_deviation: Tensor) -> Tensor:
         """log p(x|z), value by value, of images (N, C, H, W) and what was decoded from z. -> (N, C, H, W)."""
@@ -95,15 +94,15 @@ class VAE(LearnedModule):
     def inspect(self, images: Tensor) -> Inspection:
         mean, log_deviation = self.autoencoder.encode(images)
         densities, drawn, surprise = [], torch.zeros_like(images), torch.zeros_like(images)
-        for noise in self.noises:
+        for noise in self._prior(self.draws).to(mean):
             decoded = self.autoencoder.decode(mean + log_deviation.exp() * noise)
             log_density = self.log_density(images, *decoded)
             densities.append(log_density.flatten(1).sum(1))
-            drawn += decoded[0] / len(self.noises)
-            surprise += (self.log_density(images, images, decoded[1]) - log_density) / len(self.noises)
+            drawn += decoded[0] / self.draws
+            surprise += (self.log_density(images, images, decoded[1]) - log_density) / self.draws
         logs = torch.stack(densities, 1)  # (N, L)
         mean_log = logs.mean(1)
-        score = mean_log if self.average == "log_density" else logs.logsumexp(1) - math.log(len(self.noises))
+        score = mean_log if self.average == "log_density" else logs.logsumexp(1) - math.log(self.draws)
         return Inspection(
             terms={
                 "reconstruction_probability": -score,

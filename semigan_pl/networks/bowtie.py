@@ -146,7 +146,8 @@ class BowTieDiscriminator(nn.Module):
     """A discriminator in the shape of the encoders: its code is one number, the logit f(x), high for real and normal.
 
     With BatchNorm, as in both papers: in training it sees real, redrawn and known anomalous images as separate batches,
-    each by its own statistics; in eval mode by their running blend.
+    each by its own statistics; in eval mode by their running blend. A gradient penalty would see its points through
+    their common statistics, and is then not what it should be, image by image: leave it out with this network.
 
     Args:
         image_size, channels, width: as for BowTie.

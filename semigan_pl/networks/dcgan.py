@@ -37,6 +37,7 @@ class DCGANGenerator(nn.Module):
         widths = doubled_widths(whole("network_sizes.*.width", width, least=1), n)[::-1]
         self.latent_dim = whole("network_sizes.*.latent_dim", latent_dim, least=1)
         self.prior = prior
+        self.latents_are_normal = prior == "normal"  # N(0, I), and as they are: see SearchLoss
         # Latents are filled up with zeros to a multiple of 8: gradients through a matrix 5, 6 or 10 wide differ in
         # the last bits with an image's place in the batch (measured on a CPU), and then so would its score.
         self.project = nn.Linear(-(-latent_dim // 8) * 8, widths[0] * self.start**2, bias=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -177,3 +178,18 @@ def test_all_processes_end_together(tmp_path: Path) -> None:
 def test_what_is_refused(typed: str, words: str) -> None:
     with pytest.raises(Exception, match=words):
         alocc(typed)
+
+
+def test_validation_may_end_in_known_anomalies_alone() -> None:
+    """A block without unlabelled images counts for nothing; an image's noise is its own, in whatever block it is."""
+    model = alocc("block_size=4")
+    images = IMAGES[:8]
+
+    def error(*parts: list[int]) -> float:
+        batches = [Batch(images[part], torch.tensor([int(i >= 6) for i in part]), torch.tensor(part)) for part in parts]
+        trainer: Any = SimpleNamespace(datamodule=SimpleNamespace(val_dataloader=lambda: batches), world_size=1)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(model), "trainer", trainer)
+            return model.validation_error()
+
+    assert error([0, 1, 2, 3], [4, 5, 6], [7]) == pytest.approx(error([2, 4], [0, 1, 5], [3]), rel=1e-6)

@@ -100,5 +100,6 @@ def test_at_gamma_one_known_anomalies_change_nothing(name: str) -> None:
     for known in (KNOWN, [60, 30, 10, 0, 0]):
         model, table = game(name, 1.0, [0.1, 0.2, 0.3, 0.4, 0.5])
         sum(model.discriminator_terms(batch(known)).values()).backward()  # type: ignore[union-attr]
+        assert table.logits.grad is not None
         gradients.append(table.logits.grad)
     assert torch.equal(*gradients)
