@@ -50,6 +50,7 @@ FIXED = ("image_grid", "time_estimate", "rehearsal", "health")  # as in training
 COMMON = ["+experiment=mnist", "model=ganomaly", "network.size=paper", "data.batch_size=64", "data.test_limit=2000"]
 UNKNOWN = ["model.gamma=1", "data.known_anomalies=0"]  # as anomalib's, which has no use for a label
 ALONE = ["model.decision.critic=null"]  # nor a second score
+JUDGED = ["model.decision.critic=critic"]
 KNOWN = ["model.gamma=0.5"]  # experiment mnist: 500 known anomalies
 WARM_UP = 10  # batches before the clock counts, of each training
 PASSES = 3  # over the test images; the median counts
@@ -157,7 +158,7 @@ def rates(sides: Sides) -> dict[str, Any]:
         else:
             theirs, ours = sides.anomalib(*size), sides.ours(*size, *UNKNOWN, *ALONE)
         pairs.append((ours, theirs))
-        more.append(sides.ours(*size, *UNKNOWN, "trainer.precision=bf16-mixed"))
+        more.append(sides.ours(*size, *UNKNOWN, *JUDGED, "trainer.precision=bf16-mixed"))
         print(
             f"pair {number}: training {ours.training:.0f} images/s, anomalib {theirs.training:.0f}, in bf16 "
             f"{more[-1].training:.0f}; scoring {ours.scoring:.0f}, anomalib {theirs.scoring:.0f}, with the critic "
