@@ -44,8 +44,7 @@ def measure(module: AdversarialModule, real: Tensor, block_size: int) -> dict[st
     """
     noise = module.noise = torch.Generator().manual_seed(0)  # the training's is made anew for every batch
     with torch.no_grad(), frozen(module):
-        inputs = module.generator_inputs(real.to(module.device))
-        parts = [part.to(module.device) for part in inputs.split(block_size)]
+        parts = module.generator_inputs(real.to(module.device)).split(block_size)
         # by `forward`: a compiled one would be translated anew for these few calls
         made = [module.generator.forward(part) for part in parts]
         generated_logits = _together(map(module.logits_of_generated, made, parts))

@@ -71,7 +71,8 @@ class AdversarialModule(LearnedModule):
         block_size: int,
         seed: int,
     ) -> None:
-        super().__init__(optimizers, updates, name, decision, block_size, seed)
+        of_encoder = {} if encoding is None else {ENCODER: encoding.make_optimizer}
+        super().__init__({**optimizers, **of_encoder}, updates, name, decision, block_size, seed)
         check_gamma(gamma)
         if gan_checkpoint is not None and not self.encodes:
             raise ValueError(f"model.gan_checkpoint is of no use to model={name}: leave it out")
@@ -135,11 +136,6 @@ class AdversarialModule(LearnedModule):
 
     def averages(self) -> list[tuple[nn.Module, nn.Module]]:
         return [] if self.game_is_over else [(self.ema_generator, self.generator)]
-
-    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        if self.encoding is not None:
-            self.make_optimizers[ENCODER] = self.encoding.make_optimizer
-        return super().configure_optimizers()
 
     def check_known(self, n_known: int) -> None:
         if self.gamma < 1 and n_known == 0:

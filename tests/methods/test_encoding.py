@@ -77,7 +77,7 @@ def test_a_linear_generator_is_inverted_by_its_transpose(kind: str) -> None:
     model.generator, model.ema_generator = generator, copy.deepcopy(generator)
     encoder = nn.Linear(16, 3, bias=False)
     model.encoding.encoder = nn.Sequential(nn.Flatten(), encoder)
-    model.encoding.make_optimizer = partial(torch.optim.SGD, lr=4.0 if kind == "izi" else 0.5)
+    model.make_optimizers["encoder"] = partial(torch.optim.SGD, lr=4.0 if kind == "izi" else 0.5)
     unlabelled = torch.randn(64, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     known = torch.full((8, 1, 4, 4), 1e6)  # would throw it off at once
     train(model, 300, Batch(torch.cat([unlabelled, known]), torch.arange(72) // 64, torch.arange(72)))
