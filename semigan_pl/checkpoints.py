@@ -18,7 +18,8 @@ from torch import nn
 # What a config out of a checkpoint may build: `_target_` runs any callable it names. Of our own code public classes
 # that are defined in these packages (`semigan_pl.data.cache.os.system` leads to somebody else's function), and of
 # functions those after which their module is named, which read a data set, the metrics, and a schedule.
-DETECTOR = tuple(f"semigan_pl.{part}" for part in ("networks", "losses", "methods", "evaluation", "latent_search"))
+DETECTOR_PLACES = ("networks", "losses", "methods", "evaluation", "latent_search", "features", "baselines")
+DETECTOR = tuple(f"semigan_pl.{part}" for part in DETECTOR_PLACES)
 BESIDE = tuple(f"semigan_pl.{part}" for part in ("data", "callbacks", "loggers", "growth", "strategy"))
 OWN = (*DETECTOR, *BESIDE, "pytorch_lightning.Trainer")
 FUNCTIONS = ("semigan_pl.data.torchvision_sets.torchvision_set", "semigan_pl.growth.doubling_schedule")

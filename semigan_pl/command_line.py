@@ -18,10 +18,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 CONF = Path(__file__).parents[1] / "conf"
 PATHS = (
-    *("run", "checkpoint", "model.gan_checkpoint"),
+    *("run", "checkpoint", "model.gan_checkpoint", "features.checkpoint", "features.weights"),
     *("data.root", "data.clutter", "data.cache_dir", "data.known_list", "data.manifest"),
 )
-ADDED = ("experiment", "sweep")  # groups without a default
+ADDED = ("experiment", "sweep", "budget")  # groups without a default
 # shown as one sentence, without a traceback
 BAD_INPUT = (ValueError, OSError, FloatingPointError, HydraException, OmegaConfBaseException)
 

@@ -38,7 +38,7 @@ def inherit(config: DictConfig, earlier: dict[str, Any], overrides: list[str]) -
     assert isinstance(merged, DictConfig)
     for override in overrides:
         key = option_of(override)
-        if "@" in key or key in ("experiment", "sweep"):
+        if "@" in key or key in ("experiment", "sweep", "budget"):
             raise ValueError(f"{override} cannot be combined with checkpoint=: the checkpoint brings its own settings")
         if override.startswith("~"):
             _remove(merged, key)

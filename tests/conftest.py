@@ -20,7 +20,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 hypothesis.settings.register_profile("same every time", derandomize=True)
 hypothesis.settings.load_profile("same every time")
 CONF = Path(__file__).parents[1] / "conf"
-MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+YAMLS = sorted((CONF / "model").glob("*.yaml"))
+MODELS = [path.stem for path in YAMLS]
+CLASSICAL = [path.stem for path in YAMLS if "/baseline@" in path.read_text(encoding="utf-8")]  # fitted at once
+LEARNED = [name for name in MODELS if name not in CLASSICAL]
 Compose = Callable[..., DictConfig]
 
 

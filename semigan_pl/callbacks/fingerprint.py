@@ -37,18 +37,16 @@ def conditions(trainer: Trainer, module: AnomalyModule, split: str) -> str:
 
 
 def fingerprint(state: Mapping[str, Any], facts: Iterable[Any]) -> str:
-    """A hash over a state dict, its tensors to the bit, and whatever else JSON can tell."""
+    """A hash over a state dict, its tensors to the bit wherever they are, and whatever else JSON can tell."""
     digest = hashlib.sha256()
-    for name, value in state.items():
-        is_tensor = isinstance(value, torch.Tensor)
-        said = [str(value.dtype), list(value.shape)] if is_tensor else value
-        digest.update(_json([name, said]))
-        if is_tensor:
-            digest.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
-    for fact in facts:
-        digest.update(_json(fact))
+    for fact in chain(state.items(), facts):
+        digest.update((json.dumps(fact, sort_keys=True, default=_words) + "\n").encode())
     return digest.hexdigest()
 
 
-def _json(fact: Any) -> bytes:
-    return (json.dumps(fact, sort_keys=True, default=str) + "\n").encode()
+def _words(fact: Any) -> str:
+    """What JSON cannot tell; of a tensor kind, shape and content."""
+    if not isinstance(fact, torch.Tensor):
+        return str(fact)
+    content = fact.detach().cpu().reshape(-1).view(torch.uint8).numpy().data
+    return f"{fact.dtype} {list(fact.shape)} {hashlib.sha256(content).hexdigest()}"

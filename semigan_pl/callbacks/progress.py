@@ -8,6 +8,7 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import TQDMProgressBar
 
 from semigan_pl.checks import whole
+from semigan_pl.methods.learned import LearnedModule
 
 IMAGES_FORMAT = "{l_bar}{bar}| {n:,}/{total:,} images [{elapsed}<{remaining}, {rate_noinv_fmt}]"
 
@@ -21,6 +22,11 @@ class ProgressBar(TQDMProgressBar):
 
     def __init__(self, refresh_rate: int) -> None:
         super().__init__(whole("callbacks.progress_bar.refresh_rate", refresh_rate, least=1))
+
+    def init_train_tqdm(self) -> Any:
+        """None to be seen where nothing is learned step by step."""
+        bar = super().init_train_tqdm()
+        return bar if isinstance(self.trainer.lightning_module, LearnedModule) else type(bar)(disable=True)
 
     def on_train_epoch_start(self, trainer: Trainer, *args: Any) -> None:
         super().on_train_epoch_start(trainer, *args)

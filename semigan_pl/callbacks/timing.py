@@ -53,6 +53,7 @@ class Timing(Callback):
         self._tick()
 
     def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
+        self._tick()  # what is fitted at once has had no batch
         self._last = None
 
     def on_test_start(self, trainer: Trainer, pl_module: Any) -> None:

@@ -181,6 +181,16 @@ class AnomalyDataModule(pl.LightningDataModule):
         unlabelled = self.splits.train
         return self._evaluation(self._cached(unlabelled, np.zeros(len(unlabelled), dtype=np.int64)))
 
+    def positions_of(self, *splits: str) -> NDArray[np.int64]:
+        """Positions of all images of these splits, sorted."""
+        return np.sort(np.concatenate([getattr(self.splits, split) for split in splits]))
+
+    def split_dataloader(self, *splits: str) -> BatchLoader:
+        """All images of these splits, once, labelled 0, on every process alike: for what is fitted to a set at once."""
+        positions = self.positions_of(*splits)
+        images = self._cached(positions, np.zeros(len(positions), dtype=np.int64))
+        return BatchLoader(images, EvaluationBatches(np.arange(len(positions)), self.eval_batch_size, 0, 1))
+
     def unlabelled_dataloader(self) -> BatchLoader:
         """All that nobody labelled, of training and validation, once, labelled 0: what an audit looks through."""
         unlabelled = np.union1d(self.splits.train, self.splits.val)

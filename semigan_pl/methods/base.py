@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,6 +32,7 @@ class AnomalyModule(LightningModule, ABC):
     """
 
     terms: tuple[str, ...]  # names of what `inspect` returns: a class of a method states them
+    reads_features = False  # whether `features` are of use to it
 
     def __init__(self, name: str, decision: Decision, block_size: int) -> None:
         super().__init__()
@@ -43,6 +46,14 @@ class AnomalyModule(LightningModule, ABC):
 
     def check_known(self, n_known: int) -> None:
         """Raises ValueError if the method cannot be trained with so many known anomalies."""
+
+    def fetch(self, cache: Path, check_unseen: Callable[[dict[str, Any]], None]) -> None:
+        """Brings what comes from elsewhere, such as pretrained weights; not called where a checkpoint has brought it.
+
+        Args:
+            cache: folder for what is worth keeping from one run to the next.
+            check_unseen: raises ValueError if a checkpoint with this content was trained on images that are tested.
+        """
 
     @abstractmethod
     def inspect(self, images: Tensor) -> Inspection:
@@ -84,11 +95,15 @@ class AnomalyModule(LightningModule, ABC):
             raise RuntimeError("this model is not calibrated yet: run it on validation data first")
         return self.calibration.thresholds[self.decision.score]
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> Any:  # a Prediction
+    def judge(self, batch: Batch) -> Prediction:
+        """The answers on a batch of validation or test, whose labels are none of its business."""
         return self.predict(batch.images)
 
+    def validation_step(self, batch: Batch, batch_idx: int) -> Any:  # a Prediction
+        return self.judge(batch)
+
     def test_step(self, batch: Batch, batch_idx: int) -> Any:  # a Prediction
-        return self.predict(batch.images)
+        return self.judge(batch)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Any:  # a Prediction
         return self.predict(batch.images)

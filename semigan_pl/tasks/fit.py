@@ -29,7 +29,7 @@ from semigan_pl.methods.learned import LearnedModule
 from semigan_pl.report.page import write_report
 from semigan_pl.report.summary import print_summary
 from semigan_pl.settings import checkpoint_path
-from semigan_pl.tasks.earlier import check_continuable, take_gan
+from semigan_pl.tasks.earlier import check_continuable, check_unseen, take_gan
 from semigan_pl.tasks.facts import measured, run_facts
 from semigan_pl.tasks.launched import is_first_here
 from semigan_pl.tasks.processes import is_first, leave_together, processes_to_start, run_in_processes, settle_devices
@@ -93,6 +93,8 @@ def build(config: DictConfig) -> Parts:
     check_objective(config.objective, model)
     if config.encoding is not None and not getattr(model, "encodes", False):
         raise ValueError(f"encoding= is of no use to model={config.model.name}: leave it out")
+    if config.features is not None and not model.reads_features:
+        raise ValueError(f"features= is of no use to model={config.model.name}: leave it out")
     model.check_known(len(data.splits.train_known))
     try:
         model.configure_optimizers()  # Lightning would only come to it in the training
@@ -104,6 +106,8 @@ def build(config: DictConfig) -> Parts:
         check_continuable(checkpoint, model, data)
     elif (earlier_gan := OmegaConf.select(config, "model.gan_checkpoint")) is not None:
         take_gan(Path(earlier_gan), config, model, data)
+    else:
+        model.fetch(Path(config.data.cache_dir) / "features", lambda content: check_unseen(content, data))
     return Parts(data, model, trainer, scores, timing)
 
 

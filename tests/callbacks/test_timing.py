@@ -15,7 +15,7 @@ from semigan_pl.callbacks import timing
 from semigan_pl.callbacks.timing import TimeEstimate, Timing, duration
 from semigan_pl.methods.anogan import AnoGAN
 from semigan_pl.types import Batch
-from tests.conftest import MODELS, build_model
+from tests.conftest import LEARNED, build_model
 
 IMAGES = torch.rand(10, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
 BATCH = Batch(IMAGES, torch.tensor([0] * 8 + [1] * 2), torch.arange(10))
@@ -137,7 +137,7 @@ def states() -> tuple[Tensor, Any, str]:
     return torch.get_rng_state(), random.getstate(), repr(np.random.get_state())  # noqa: NPY002
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", LEARNED)
 @pytest.mark.parametrize("training", [True, False])
 def test_announcing_moves_nothing(name: str, training: bool) -> None:
     module = build_model(name).train(training)

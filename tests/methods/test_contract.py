@@ -17,10 +17,12 @@ from semigan_pl.methods.adversarial import AdversarialModule
 from semigan_pl.methods.base import AnomalyModule
 from semigan_pl.methods.learned import LearnedModule
 from semigan_pl.types import Batch
-from tests.conftest import MODELS, build_model, compose_config
+from tests.conftest import LEARNED, MODELS, build_model, compose_config
 
-# these trainings need no validation, and Lightning wonders
-pytestmark = pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`")
+pytestmark = [  # these trainings need no validation, and features are never trained: Lightning wonders
+    pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`"),
+    pytest.mark.filterwarnings("ignore:Found 1 module.s. in eval mode"),
+]
 
 IMAGES = torch.rand(70, 1, 16, 16, generator=torch.Generator().manual_seed(5)) * 2 - 1
 BATCH = Batch(IMAGES[:24], torch.tensor([0] * 16 + [1] * 8), torch.arange(24))
@@ -175,12 +177,11 @@ def moved(network: nn.Module, before: list[Tensor]) -> bool:
     return any(not torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", LEARNED)
 def test_each_players_step_moves_only_its_own_parameters(name: str) -> None:
     often = ["model.critic_steps=1"] if is_adversarial(name) else []
     model = build_model(name, "max_images=40", *often)  # a method of stages comes to its second one
-    if not isinstance(model, LearnedModule):
-        pytest.skip(f"{name} is not trained")
+    assert isinstance(model, LearnedModule)
     owners = {player: {id(p) for p in model.network_of(player).parameters()} for player in model.players}
     turns, movers = [], []
 
@@ -202,7 +203,7 @@ def test_each_players_step_moves_only_its_own_parameters(name: str) -> None:
     assert set(movers) == set(model.players)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", LEARNED)
 def test_critic_steps_follow_a_saved_counter(name: str) -> None:
     model = build_model(name, *(["model.critic_steps=3"] if is_adversarial(name) else []))
     if not isinstance(model, AdversarialModule):

@@ -1,0 +1,71 @@
+"""What every classical baseline shares: points of unit length, a fit without labels, scores of old and new points."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import Self
+
+Points = NDArray[np.float64]  # (N, D): a point is a row
+State = dict[str, Any]  # arrays and numbers
+
+
+class Baseline(ABC):
+    """A detector of outliers that fits a set of unlabelled points, outliers among them.
+
+    Every point is scaled to unit l2 norm first, as all of these papers do; a zero vector stays what it is. Scores are
+    higher for outliers, and comparable between sets of different size.
+
+    Attributes:
+        own_scores: of the points that were fitted, as the method's paper scores them, (N,): the transductive protocol.
+    """
+
+    fitted: tuple[str, ...]  # attributes that `fit` makes and `anomaly_score` needs: arrays and numbers
+    own_scores: Points
+
+    def fit(self, features: NDArray[Any]) -> Self:
+        """Fits points (N, D). Raises ValueError unless there are at least two and all of their values are finite."""
+        points = unit_length(features)
+        if len(points) < 2:
+            raise ValueError(f"{type(self).__name__} needs two points or more and got {len(points)}")
+        self._fit(points)
+        return self
+
+    def anomaly_score(self, features: NDArray[Any]) -> Points:
+        """Scores of new points (M, D), (M,): each for itself, whatever the other rows are."""
+        if not hasattr(self, self.fitted[0]):
+            raise RuntimeError(f"{type(self).__name__} has not been fitted yet: call fit(features) first")
+        return self._score(unit_length(features))
+
+    def state(self) -> State:
+        """What scoring needs, as arrays and numbers; empty before the fit."""
+        return {name: getattr(self, name) for name in self.fitted if hasattr(self, name)}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Takes over what another one has fitted."""
+        for name in self.fitted:
+            if name in state:
+                setattr(self, name, state[name])
+
+    @abstractmethod
+    def _fit(self, points: Points) -> None:
+        """Fits points of unit length (N, D): sets `own_scores` and whatever `fitted` names."""
+
+    @abstractmethod
+    def _score(self, points: Points) -> Points:
+        """Scores of new points of unit length (M, D), (M,)."""
+
+
+def unit_length(features: NDArray[Any]) -> Points:
+    """Points (N, D), each divided by its l2 norm; zero vectors stay zero. Raises ValueError where they are no points."""
+    points = np.asarray(features, dtype=np.float64)
+    if points.ndim != 2 or not points.shape[1]:
+        raise ValueError(f"features of shape {points.shape} are no points: give one row of numbers for each image")
+    if not np.isfinite(points).all():
+        raise ValueError("features hold values that are no numbers (inf or nan): use another network or its weights")
+    norms = np.linalg.norm(points, axis=1, keepdims=True)
+    return points / np.where(norms > 0, norms, 1)

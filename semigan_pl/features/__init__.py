@@ -1,0 +1,1 @@
+"""Images to feature vectors, for detectors that know nothing of images."""
