@@ -12,6 +12,7 @@ from typing_extensions import Self
 
 Points = NDArray[np.float64]  # (N, D): a point is a row
 State = dict[str, Any]  # arrays and numbers
+N_FEATURES = "n_features"  # D of the points that were fitted
 
 
 class Baseline(ABC):
@@ -26,12 +27,16 @@ class Baseline(ABC):
 
     fitted: tuple[str, ...]  # attributes that `fit` makes and `anomaly_score` needs: arrays and numbers
     own_scores: Points
+    n_features: int
 
     def fit(self, features: NDArray[Any]) -> Self:
         """Fits points (N, D). Raises ValueError unless there are at least two and all of their values are finite."""
         points = unit_length(features)
         if len(points) < 2:
             raise ValueError(f"{type(self).__name__} needs two points or more and got {len(points)}")
+        if not points.any():
+            raise ValueError("all features are zero: there is nothing to fit, use another network or its weights")
+        self.n_features = points.shape[1]
         self._fit(points)
         return self
 
@@ -39,15 +44,20 @@ class Baseline(ABC):
         """Scores of new points (M, D), (M,): each for itself, whatever the other rows are."""
         if not hasattr(self, self.fitted[0]):
             raise RuntimeError(f"{type(self).__name__} has not been fitted yet: call fit(features) first")
-        return self._score(unit_length(features))
+        points = unit_length(features)
+        if points.shape[1] != self.n_features:
+            raise ValueError(
+                f"points of {points.shape[1]} features cannot be scored by a fit of points of {self.n_features}"
+            )
+        return self._score(points)
 
     def state(self) -> State:
         """What scoring needs, as arrays and numbers; empty before the fit."""
-        return {name: getattr(self, name) for name in self.fitted if hasattr(self, name)}
+        return {name: getattr(self, name) for name in (N_FEATURES, *self.fitted) if hasattr(self, name)}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Takes over what another one has fitted."""
-        for name in self.fitted:
+        for name in (N_FEATURES, *self.fitted):  # and nothing else that a file may name
             if name in state:
                 setattr(self, name, state[name])
 
@@ -61,7 +71,7 @@ class Baseline(ABC):
 
 
 def unit_length(features: NDArray[Any]) -> Points:
-    """Points (N, D), each divided by its l2 norm; zero vectors stay zero. Raises ValueError where they are no points."""
+    """Points (N, D), each divided by its l2 norm; zero vectors stay zero. Raises ValueError where they are none."""
     points = np.asarray(features, dtype=np.float64)
     if points.ndim != 2 or not points.shape[1]:
         raise ValueError(f"features of shape {points.shape} are no points: give one row of numbers for each image")

@@ -48,5 +48,5 @@ def _words(fact: Any) -> str:
     """What JSON cannot tell; of a tensor kind, shape and content."""
     if not isinstance(fact, torch.Tensor):
         return str(fact)
-    content = fact.detach().cpu().reshape(-1).view(torch.uint8).numpy().data
+    content = fact.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
     return f"{fact.dtype} {list(fact.shape)} {hashlib.sha256(content).hexdigest()}"

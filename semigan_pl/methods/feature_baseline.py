@@ -51,7 +51,13 @@ class FeatureBaseline(AnomalyModule):
     reads_features = True
 
     def __init__(
-        self, features: Features | None, baseline: Baseline, protocol: str, name: str, decision: Decision, block_size: int
+        self,
+        features: Features | None,
+        baseline: Baseline,
+        protocol: str,
+        name: str,
+        decision: Decision,
+        block_size: int,
     ) -> None:
         super().__init__(name, decision, block_size)
         if protocol not in (INDUCTIVE, TRANSDUCTIVE):
@@ -202,7 +208,10 @@ def fitted(baseline: Baseline, reduction: PrincipalComponents | None, vectors: N
 
 def as_tensors(state: Mapping[str, Any]) -> dict[str, Any]:
     """Arrays as tensors, which a checkpoint that is read as data may hold."""
-    return {name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value for name, value in state.items()}
+    return {
+        name: torch.from_numpy(value.copy()) if isinstance(value, np.ndarray) else value
+        for name, value in state.items()
+    }
 
 
 def as_arrays(state: Mapping[str, Any]) -> dict[str, Any]:

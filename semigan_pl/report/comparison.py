@@ -6,12 +6,11 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from pathlib import Path
 from typing import NamedTuple
 
-from semigan_pl.report.comparison_runs import Cell, FinishedRun, Reference
+from semigan_pl.report.comparison_runs import Cell, Comparison, Layout, Reference
 
-MEAN = "mean"  # the last column: over the classes, each of which counts once
+MEAN = "mean"  # the last column of a metric: over the classes, each of which counts once
 
 
 class Group(NamedTuple):
@@ -22,15 +21,26 @@ class Group(NamedTuple):
     n: int
 
 
+class Column(NamedTuple):
+    """One metric of one class."""
+
+    metric: str
+    name: str  # of the class, or MEAN
+
+
 class Row(NamedTuple):
-    """One line of a table, by column."""
+    """One line of a table."""
 
     kind: str  # measured, reference, difference
     method: str  # the method that is measured, or that the reference belongs to; empty: a reference of its own
     name: str
     score: str  # of a measured method: its one score
-    groups: dict[str, Group]
+    groups: dict[Column, Group]
     source: str  # of a reference
+
+    def of(self, metric: str) -> dict[str, Group]:
+        """The groups of one metric by class."""
+        return {column.name: group for column, group in self.groups.items() if column.metric == metric}
 
 
 class Table(NamedTuple):
@@ -39,14 +49,21 @@ class Table(NamedTuple):
     setting: str
     title: str
     unseen: bool  # over the classes never known; False: over all anomalies
-    columns: list[str]
+    columns: list[Column]
     rows: list[Row]
+    layout: Layout
 
     @property
     def n(self) -> int:
         """The most seeds behind the number of a class."""
         measured = [row.groups for row in self.rows if row.kind == "measured"]
-        return max((group.n for groups in measured for name, group in groups.items() if name != MEAN), default=0)
+        groups = [group for groups in measured for column, group in groups.items() if column.name != MEAN]
+        return max((group.n for group in groups), default=0)
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes that are shown."""
+        return list(dict.fromkeys(column.name for column in self.columns if column.name != MEAN))
 
 
 def grouped(values: Sequence[float]) -> Group:
@@ -54,81 +71,107 @@ def grouped(values: Sequence[float]) -> Group:
     return Group(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
 
 
-def with_mean(groups: Mapping[str, Group]) -> dict[str, Group]:
-    """The groups of classes, and the mean and deviation over the classes."""
-    return {**groups, MEAN: grouped([group.mean for group in groups.values()])}
-
-
-def compared(
-    titles: Mapping[str, str], cells: Sequence[Cell], runs: Mapping[Path, FinishedRun], references: Sequence[Reference]
-) -> list[Table]:
-    """The tables of all settings in which anything is measured; where one class is known, another over the unseen ones.
-
-    Args:
-        titles: of the settings, in the order in which they are shown.
-        cells: all that are planned.
-        runs: those that are finished, by folder.
-    """
+def compared(comparison: Comparison) -> list[Table]:
+    """A table of each setting in which anything is measured; where one class is known, another over the unseen ones."""
+    titles, cells, runs, references, layout = comparison
     planned = list(dict.fromkeys(cell.column for cell in cells))
     finished = [cell for cell in cells if cell.folder in runs]
-    columns = [column for column in planned if column in {cell.column for cell in finished}]
+    classes = [name for name in planned if name in {cell.column for cell in finished}]
     tables = []
     for (setting, title), unseen in product(titles.items(), (False, True)):
         here = [cell for cell in finished if cell.setting == setting and (cell.known is not None or not unseen)]
         if here:
-            known = [one for one in references if (one.setting, one.unseen) == (setting, unseen)]
-            rows = _beside([*_measured(here, runs, unseen)], [_row(one, columns, planned) for one in known], planned)
-            has_mean = len(columns) > 1 or any(set(row.groups) == {MEAN} for row in rows)
-            tables.append(Table(setting, title, unseen, [*columns, MEAN] if has_mean else columns, rows))
+            known = [one for one in references if setting in one.settings and one.unseen == unseen]
+            others = [_row(entries, classes, planned, layout) for entries in _lines(known)]
+            rows = _beside([*_measured(here, comparison, unseen)], others, planned, layout)
+            has_mean = layout.mean and (len(classes) > 1 or any(_is_mean_alone(row) for row in rows))
+            names = [*classes, MEAN] if has_mean else classes
+            columns = [Column(metric, name) for metric, name in product(layout.metrics, names)]
+            tables.append(Table(setting, title, unseen, columns, rows, layout))
     return tables
 
 
-def _measured(cells: Sequence[Cell], runs: Mapping[Path, FinishedRun], unseen: bool) -> Iterator[Row]:
+def _is_mean_alone(row: Row) -> bool:
+    return {column.name for column in row.groups} == {MEAN}
+
+
+def _with_mean(groups: Mapping[str, Group], layout: Layout) -> dict[str, Group]:
+    """The groups of classes, and the mean and deviation over the classes where they are shown."""
+    if not layout.mean or not groups:
+        return dict(groups)
+    return {**groups, MEAN: grouped([group.mean for group in groups.values()])}
+
+
+def _flat(groups: Mapping[str, Mapping[str, Group]]) -> dict[Column, Group]:
+    """Groups by metric and class as those of a row."""
+    return {Column(metric, name): group for metric, named in groups.items() for name, group in named.items()}
+
+
+def _measured(cells: Sequence[Cell], comparison: Comparison, unseen: bool) -> Iterator[Row]:
     """A row of each method, in the order of the cells."""
+    runs, layout = comparison.runs, comparison.layout
     for method in dict.fromkeys(cell.method for cell in cells):
-        values = defaultdict[str, list[float]](list)
         own = [cell for cell in cells if cell.method == method]
-        for cell in own:
-            run = runs[cell.folder]
-            value = run.unseen_auroc(str(cell.known)) if unseen else run.auroc
-            if value is not None:
-                values[cell.column].append(value)
+        groups = {}
+        for metric in layout.metrics:
+            values = defaultdict[str, list[float]](list)
+            for cell in own:
+                run = runs[cell.folder]
+                value = run.unseen(metric, str(cell.known)) if unseen else run.value(metric)
+                if value is not None:
+                    values[cell.column].append(value)
+            groups[metric] = _with_mean({name: grouped(several) for name, several in values.items()}, layout)
         scores = dict.fromkeys(str(runs[cell.folder].metrics.get("score")) for cell in own)
-        if values:
-            groups = with_mean({column: grouped(several) for column, several in values.items()})
-            yield Row("measured", method, method, " or ".join(scores), groups, "")
+        if any(groups.values()):
+            yield Row("measured", method, method, " or ".join(scores), _flat(groups), "")
 
 
-def _row(reference: Reference, columns: Sequence[str], planned: Sequence[str]) -> Row:
-    """A reference in the columns that are shown."""
-    values = {column: value for column in columns if (value := reference.value(column)) is not None}
-    groups, name = {column: Group(value, None, 1) for column, value in values.items()}, reference.by
-    if values and len(values) == len(columns):
-        groups = with_mean(groups)
-    elif not values and (mean := reference.value(MEAN)) is not None:
-        groups[MEAN] = Group(mean, reference.deviation, len(planned))
-        name += "" if len(columns) == len(planned) else f" (mean of all {len(planned)} classes)"
-    return Row("reference", reference.method or "", name, "", groups, reference.source)
+def _lines(references: Sequence[Reference]) -> list[list[Reference]]:
+    """Those that share a row: the same but for the metric."""
+    lines = defaultdict[tuple[str, str | None], list[Reference]](list)
+    for reference in references:
+        lines[reference.by, reference.method].append(reference)
+    return list(lines.values())
 
 
-def _beside(measured: Sequence[Row], references: Sequence[Row], planned: Sequence[str]) -> list[Row]:
+def _row(entries: Sequence[Reference], classes: Sequence[str], planned: Sequence[str], layout: Layout) -> Row:
+    """References of several metrics in the columns that are shown."""
+    shown = [entry for entry in entries if entry.metric in layout.metrics]
+    groups = {entry.metric: _published(entry, classes, planned, layout) for entry in shown}
+    row = Row("reference", entries[0].method or "", entries[0].by, "", _flat(groups), "")
+    if _is_mean_alone(row) and len(classes) < len(planned):
+        row = row._replace(name=f"{row.name} (mean of all {len(planned)} classes)")
+    return row._replace(source="; ".join(dict.fromkeys(entry.source for entry in shown)))
+
+
+def _published(entry: Reference, classes: Sequence[str], planned: Sequence[str], layout: Layout) -> dict[str, Group]:
+    """One metric of a reference by class."""
+    values = {name: value for name in classes if (value := entry.value(name)) is not None}
+    groups = {name: Group(value, None, 1) for name, value in values.items()}
+    if values:
+        return _with_mean(groups, layout) if len(values) == len(classes) else groups
+    mean = entry.value(MEAN) if layout.mean else None
+    return {} if mean is None else {MEAN: Group(mean, entry.deviation, len(planned))}
+
+
+def _beside(measured: Sequence[Row], references: Sequence[Row], planned: Sequence[str], layout: Layout) -> list[Row]:
     """Each method, below it what others have and the difference; then what belongs to no method."""
     rows = list[Row]()
     for row in measured:
         rows.append(row)
         for reference in (one for one in references if one.method == row.method and one.groups):
-            rows += [reference, _difference(row, reference, planned)]
+            groups = {metric: _difference(row.of(metric), reference.of(metric), planned) for metric in layout.metrics}
+            rows += [reference, Row("difference", row.method, "difference", "", _flat(groups), "")]
     named = {row.method for row in measured}
     return [*rows, *(one._replace(method="") for one in references if one.method not in named and one.groups)]
 
 
-def _difference(row: Row, reference: Row, planned: Sequence[str]) -> Row:
+def _difference(own: Mapping[str, Group], others: Mapping[str, Group], planned: Sequence[str]) -> dict[str, Group]:
     """Measured minus reference; of the means only where both are over the same classes."""
-    common = [column for column in planned if column in row.groups and column in reference.groups]
-    differences = {name: row.groups[name].mean - reference.groups[name].mean for name in common}
-    if common and len(common) == row.groups[MEAN].n:
+    common = [name for name in planned if name in own and name in others]
+    differences = {name: own[name].mean - others[name].mean for name in common}
+    if MEAN in own and common and len(common) == own[MEAN].n:
         differences[MEAN] = statistics.fmean(differences.values())
-    elif not common and MEAN in reference.groups and row.groups[MEAN].n == len(planned):
-        differences[MEAN] = row.groups[MEAN].mean - reference.groups[MEAN].mean
-    groups = {name: Group(value, None, 1) for name, value in differences.items()}
-    return Row("difference", row.method, "difference", "", groups, "")
+    elif MEAN in own and MEAN in others and not common and own[MEAN].n == len(planned):
+        differences[MEAN] = own[MEAN].mean - others[MEAN].mean
+    return {name: Group(value, None, 1) for name, value in differences.items()}

@@ -1,15 +1,17 @@
-"""The files of a comparison: table.md, table.csv, table.png and table.html."""
+"""The files of a comparison: table.md, table.csv, table.tex, table.png and table.html."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from semigan_pl.atomic import write_bytes
 from semigan_pl.report import comparison_words as words
 from semigan_pl.report.comparison import compared
 from semigan_pl.report.comparison_figure import dots, size
-from semigan_pl.report.comparison_runs import Cell, FinishedRun, Reference
+from semigan_pl.report.comparison_latex import latex
+from semigan_pl.report.comparison_protocol import note
+from semigan_pl.report.comparison_runs import Comparison
 from semigan_pl.report.html import address, write_page
 from semigan_pl.report.style import DARK, LIGHT, render
 
@@ -18,10 +20,7 @@ def write_comparison(
     folder: Path,
     title: str,
     lead: Sequence[str],
-    settings: Mapping[str, str],
-    cells: Sequence[Cell],
-    runs: Mapping[Path, FinishedRun],
-    references: Sequence[Reference],
+    comparison: Comparison,
     failures: Sequence[words.Failure],
     draw: bool,
 ) -> None:
@@ -29,17 +28,15 @@ def write_comparison(
 
     Args:
         lead: sentences above the tables.
-        settings: name -> title, in the order in which they are shown.
-        cells: all that are planned.
-        runs: those that are finished, by folder; at least one.
+        comparison: at least one of its runs is finished.
         draw: also the picture, and the page with it: they take most of the time.
     """
-    tables = compared(settings, cells, runs, references)
-    here = {name: [one for one in cells if one.setting == name and one.folder in runs] for name in settings}
-    notes = {name: words.note(finished, runs, settings) for name, finished in here.items()}
-    write_bytes(folder / "table.csv", words.table_csv(tables).encode())
+    tables = compared(comparison)
+    notes = {setting: note(comparison, setting) for setting in comparison.titles}
     text = words.markdown(title, lead, tables, notes, failures)
-    write_bytes(folder / "table.md", text.encode(errors="backslashreplace"))
+    texts = {"csv": words.table_csv(tables), "md": text, "tex": latex(title, lead, tables, notes)}
+    for kind, written in texts.items():
+        write_bytes(folder / f"table.{kind}", written.encode(errors="backslashreplace"))
     if draw:
         width, height = size(tables)
         light, dark = (render(dots(tables), theme, height, width) for theme in (LIGHT, DARK))

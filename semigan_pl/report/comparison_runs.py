@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,9 +12,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from omegaconf import OmegaConf
 
-from semigan_pl.evaluation.metrics import auroc
+from semigan_pl.evaluation.metrics import auroc, average_precision, f1_max, f1_max_inlier
 
 JSON = ("metrics.json", "data.json")
+METRICS = {metric.__name__: metric for metric in (auroc, average_precision, f1_max, f1_max_inlier)}
+
+
+class Layout(NamedTuple):
+    """What a table shows of each run."""
+
+    metrics: dict[str, str]  # name among METRICS -> heading, in the order in which they stand side by side
+    class_label: str  # heading of a class, whose name takes the place of {}
+    mean: bool  # a last column over the classes
 
 
 class Cell(NamedTuple):
@@ -32,13 +42,19 @@ class Cell(NamedTuple):
 class Reference:
     """Numbers of somebody else, or of another program."""
 
-    setting: str
+    setting: str | list[str]  # or several that they are held against
     by: str  # whose they are
     values: dict[Any, float]  # by column; `mean` where only the mean is known
     source: str
     method: str | None = None  # the row that they stand beside; None: a row of their own
     unseen: bool = False  # over the classes never known; False: over all anomalies
     deviation: float | None = None  # of the mean
+    metric: str = "auroc"  # what is the same but for the metric becomes one row
+
+    @property
+    def settings(self) -> list[str]:
+        """All settings that the numbers are held against."""
+        return [self.setting] if isinstance(self.setting, str) else list(self.setting)
 
     def value(self, column: str) -> float | None:
         """The number of a column, None where there is none."""
@@ -56,16 +72,25 @@ class FinishedRun:
     labels: np.ndarray  # (n,) 1 = anomalous
     scores: np.ndarray  # (n,) of the method's one score
 
-    @property
-    def auroc(self) -> float | None:
-        """Of the method's one score, over all test images."""
-        value = self.metrics.get("test/auroc")
+    def value(self, metric: str) -> float | None:
+        """A metric of the method's one score, over all test images."""
+        value = self.metrics.get(f"test/{metric}")
         return None if value is None else float(value)
 
-    def unseen_auroc(self, known: str) -> float | None:
+    def unseen(self, metric: str, known: str) -> float | None:
         """The same without the anomalies of a class."""
         rows = (self.labels == 0) | (self.classes != known)
-        return auroc(self.labels[rows], self.scores[rows])
+        return METRICS[metric](self.labels[rows], self.scores[rows])
+
+
+class Comparison(NamedTuple):
+    """All that a comparison is made from."""
+
+    titles: Mapping[str, str]  # of the settings, in the order in which they are shown
+    cells: Sequence[Cell]  # all that are planned
+    runs: Mapping[Path, FinishedRun]  # those that are finished, by folder
+    references: Sequence[Reference]
+    layout: Layout
 
 
 def read_finished(folder: Path) -> FinishedRun:

@@ -16,14 +16,15 @@ from semigan_pl.atomic import replacing
 from semigan_pl.command_line import PATHS
 from semigan_pl.progress import duration
 from semigan_pl.report.comparison_page import write_comparison
-from semigan_pl.report.comparison_runs import FinishedRun, read_finished
-from semigan_pl.report.comparison_words import Failure, protocol
+from semigan_pl.report.comparison_protocol import protocol
+from semigan_pl.report.comparison_runs import Comparison, FinishedRun, read_finished
+from semigan_pl.report.comparison_words import Failure
 from semigan_pl.settings import option_of
-from semigan_pl.tasks.study import Outcome, State, foreign, state_of
+from semigan_pl.tasks.forecast import Forecast, Kind
+from semigan_pl.tasks.study import Job, Outcome, State, foreign, state_of
 from semigan_pl.tasks.table_plan import Plan
 
 REDRAWN = 60.0  # seconds between two drawings while runs end
-COLUMNS = ("setting", "method", "class", "seed", "state", "auroc", "seconds", "reason", "command")
 
 
 class Standing:
@@ -31,10 +32,13 @@ class Standing:
 
     Args:
         folder: of the table.
+        at_once: how many runs go side by side; 0: none is started.
+
+    Attributes:
         left: the wanted jobs that are not finished.
     """
 
-    def __init__(self, folder: Path, title: str, plan: Plan) -> None:
+    def __init__(self, folder: Path, title: str, plan: Plan, at_once: int) -> None:
         self.folder, self.title, self.plan = folder, title, plan
         self._console = Console(stderr=True)
         self._bar = Progress(
@@ -50,10 +54,15 @@ class Standing:
         for place, state in self.states.items():
             self._read(place, state)
         self.left = [job for job in plan.wanted if job.folder not in self.runs]
-        self._begun, self._ended, self._failed = time.monotonic(), 0, 0
-        self._drawn = self._begun
+        self._ended, self._failed, self._drawn = 0, 0, time.monotonic()
         n_done = len(plan.wanted) - len(self.left)
         self.say(f"{len(plan.wanted)} runs: {n_done} finished, {len(self.left)} to do. Everything is in {folder}.")
+        hints = {name: method.seconds or {} for name, method in plan.methods.items()}
+        earlier = [(self._kind(plan.jobs[p]), self._seconds[p]) for p in self.runs if p in self._seconds]
+        kinds = {job.folder: self._kind(job) for job in self.left}
+        self._forecast = Forecast(kinds, earlier, hints, at_once)
+        if at_once and self.left:
+            self.say(self._forecast.sentence())
         self._write(draw=False)
 
     @contextmanager
@@ -78,6 +87,7 @@ class Standing:
             self._failed += 1
         self._read(place, self.states[place])
         self._ended += 1
+        self._forecast.take(place, self._seconds[place] if place in self.runs else None)
         self._write(draw=time.monotonic() - self._drawn >= REDRAWN)
         self.say(f"{self._name(place)}: {self._result(place)} ({duration(outcome.seconds)}); {self._pace()}")
         for task in self._bar.tasks:
@@ -116,16 +126,19 @@ class Standing:
     def _result(self, place: Path) -> str:
         if place in self._reasons:
             return f"failed: {self._reasons[place]}"
-        auroc = self.runs[place].auroc
-        return "no AUROC" if auroc is None else f"AUROC {auroc:.3f}"
+        values = {heading: self.runs[place].value(name) for name, heading in self.plan.layout.metrics.items()}
+        return ", ".join(f"no {name}" if value is None else f"{name} {value:.3f}" for name, value in values.items())
 
     def _pace(self) -> str:
-        """How far the runs have come; the time left by the mean of those that ended since the start."""
+        """How far the runs have come, and the time left."""
         text = f"{self._ended} of {len(self.left)} runs"
-        n_left = len(self.left) - self._ended
-        if not self._ended or not n_left:
-            return text
-        return f"{text}, {duration((time.monotonic() - self._begun) / self._ended * n_left)} left"
+        seconds = self._forecast.seconds_left()
+        return text if seconds is None else f"{text}, {duration(seconds)} left"
+
+    def _kind(self, job: Job) -> Kind:
+        setting, method, *_ = job.folder.relative_to(self.folder).parts
+        budgets = [override.partition("=")[2] for override in job.overrides if option_of(override) == "budget"]
+        return Kind(setting, method, budgets[0] if budgets else None)
 
     def _earlier(self) -> tuple[dict[Path, float], dict[Path, str]]:
         """Seconds and reasons that an earlier start has noted."""
@@ -145,7 +158,9 @@ class Standing:
         """The table, as far as there is something to show, and every run that was begun or is wanted."""
         wanted = {job.folder for job in self.plan.wanted}
         with replacing(self.folder / "runs.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            measured = self.plan.layout.metrics
+            facts = ("setting", "method", "class", "seed", "state")
+            writer = csv.DictWriter(file, (*facts, *measured, "seconds", "reason", "command"))
             writer.writeheader()
             for place, job in self.plan.jobs.items():
                 if place in wanted or place in self._reasons or self.states[place] is not State.NEW:
@@ -155,19 +170,25 @@ class Standing:
         titles = {name: setting.title for name, setting in self.plan.settings.items()}
         failures = [Failure(self._name(p), why, self.plan.jobs[p].command) for p, why in self._reasons.items()]
         finished = f"{len(self.runs)} of {len(self.plan.jobs)} planned runs are finished, {len(failures)} failed."
-        lead = [*protocol(list(self.runs.values()), self._common()), finished]
-        parts = (self.plan.cells, self.runs, self.plan.references)
-        write_comparison(self.folder, self.title, lead, titles, *parts, failures, draw)
+        lead = [*protocol(list(self.runs.values()), self._common(), self.plan.layout), finished]
+        comparison = Comparison(titles, self.plan.cells, self.runs, self.plan.references, self.plan.layout)
+        write_comparison(self.folder, self.title, lead, comparison, failures, draw)
         self._drawn = time.monotonic() if draw else self._drawn
 
     def _row(self, place: Path, command: str) -> dict[str, object]:
         setting, method, name, seed = place.relative_to(self.folder).parts
-        facts = {"setting": setting, "method": method, "class": name, "seed": seed.removeprefix("seed=")}
+        facts: dict[str, object] = {
+            "setting": setting,
+            "method": method,
+            "class": name,
+            "seed": seed.removeprefix("seed="),
+        }
         state = "failed" if place in self._reasons else self.states[place].value
-        auroc = self.runs[place].auroc if place in self.runs else None
+        if place in self.runs:
+            facts |= {metric: self.runs[place].value(metric) for metric in self.plan.layout.metrics}
         seconds = round(self._seconds[place], 1) if place in self._seconds else None
         reason = self._reasons.get(place)
-        return facts | {"state": state, "auroc": auroc, "seconds": seconds, "reason": reason, "command": command}
+        return facts | {"state": state, "seconds": seconds, "reason": reason, "command": command}
 
     def _common(self) -> list[str]:
         """The overrides that all finished runs share, but for where things lie on this machine."""

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
@@ -30,6 +30,7 @@ class Job(NamedTuple):
 
     folder: Path
     overrides: tuple[str, ...]  # all but run=
+    needs: Path | None = None  # the folder of a run that has to be finished before, as these overrides name it
 
     @property
     def typed(self) -> list[str]:
@@ -60,12 +61,14 @@ class Outcome(NamedTuple):
 
 
 def state_of(job: Job) -> State:
-    """Where a job stands. The folder may have been moved since: `run=` is not compared."""
+    """Where a job stands. All folders may have been moved since: `run=`, and what names `needs`, are not compared."""
     file = job.folder / ".hydra" / "overrides.yaml"
     if not file.is_file():
         return State.NEW
     earlier = [str(override) for override in OmegaConf.to_container(OmegaConf.load(file)) or []]
-    if [one for one in earlier if option_of(one) != "run"] != [quoted(one) for one in job.overrides]:
+    places = {"run", *(option_of(one) for one in job.overrides if job.needs and str(job.needs) in one)}
+    compared = [quoted(one) for one in job.overrides if option_of(one) not in places]
+    if [one for one in earlier if option_of(one) not in places] != compared:
         return State.FOREIGN
     if (job.folder / "metrics.json").is_file():
         return State.FINISHED
@@ -89,24 +92,30 @@ def work_off(
 ) -> None:
     """Runs the jobs, `at_once` side by side, in their order; whatever becomes of one, the others are run.
 
-    Ends the running ones where it is interrupted, as Ctrl-C does: with `patience` seconds to end by themselves.
+    A job that needs another one waits for it and lets others pass meanwhile; where that one fails, it fails too. Ends
+    the running ones where it is interrupted, as Ctrl-C does: with `patience` seconds to end by themselves.
 
     Args:
         threads: of each run.
         after: is told of every job as it ends.
     """
     waiting, running = list(jobs), dict[subprocess.Popen[bytes], tuple[Job, float]]()
+    failures = dict[Path, str]()
     try:
         while waiting or running:
-            while waiting and len(running) < at_once:
-                job = waiting.pop(0)
-                if state_of(job) is State.FOREIGN:
-                    after(Outcome(job, 0.0, foreign(job)))
+            while len(running) < at_once and (job := _next(waiting, [job for job, _ in running.values()])) is not None:
+                waiting.remove(job)
+                if (reason := _obstacle(job, failures)) is not None:
+                    failures[job.folder] = reason
+                    after(Outcome(job, 0.0, reason))
                 else:
                     running[_started(job, threads)] = (job, time.monotonic())
             for process in [process for process in running if process.poll() is not None]:
                 job, begun = running.pop(process)
-                after(Outcome(job, time.monotonic() - begun, _failure(job, process.returncode)))
+                outcome = Outcome(job, time.monotonic() - begun, _failure(job, process.returncode))
+                if outcome.failure is not None:
+                    failures[job.folder] = outcome.failure
+                after(outcome)
             time.sleep(TICK)
     finally:
         _end(list(running), patience)
@@ -149,6 +158,21 @@ def ended_by_signals() -> Iterator[None]:
 def foreign(job: Job) -> str:
     """Why a job is not run where another one's files lie."""
     return f"{job.folder} holds a run of another command: remove it, or choose another run=FOLDER"
+
+
+def _next(waiting: Sequence[Job], running: Sequence[Job]) -> Job | None:
+    """The first job that need not wait for another one."""
+    coming = {job.folder for job in (*waiting, *running)}
+    return next((job for job in waiting if job.needs not in coming), None)
+
+
+def _obstacle(job: Job, failures: Mapping[Path, str]) -> str | None:
+    """Why a job cannot be started, in one sentence; None where nothing hinders it."""
+    if state_of(job) is State.FOREIGN:
+        return foreign(job)
+    if job.needs is not None and job.needs in failures:
+        return f"it needs the run {job.needs}, which failed: {failures[job.needs]}"
+    return None
 
 
 def _started(job: Job, threads: int) -> subprocess.Popen[bytes]:

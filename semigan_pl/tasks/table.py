@@ -29,7 +29,7 @@ def table(config: DictConfig) -> None:
     patience = number("table.patience", options["patience"], least=0)
     plan = make_plan(options, HydraConfig.get().overrides.task, folder)
     with alone(folder), ended_by_signals():
-        standing = Standing(folder, str(options["title"]), plan)
+        standing = Standing(folder, str(options["title"]), plan, at_once)
         try:
             with standing.shown():
                 work_off(standing.left if at_once else [], at_once, threads, patience, standing.take)

@@ -68,9 +68,7 @@ def test_the_inductive_protocol_fits_training_and_scores_the_test(runs: Path) ->
 
 
 def test_the_transductive_protocol_fits_and_scores_the_test_set_itself(runs: Path) -> None:
-    np.testing.assert_allclose(
-        scores(runs / "transductive")["score"], CoP(2).fit(pixels("test")).own_scores, rtol=1e-5
-    )
+    np.testing.assert_allclose(scores(runs / "transductive")["score"], CoP(2).fit(pixels("test")).own_scores, rtol=1e-5)
 
 
 def test_its_threshold_comes_from_a_fit_of_training_and_validation(runs: Path) -> None:

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from semigan_pl.command_line import quoted
 from semigan_pl.tasks import study
+from semigan_pl.tasks.forecast import Forecast, Kind
 from semigan_pl.tasks.study import Job, Outcome, State, alone, arguments, state_of, work_off
 from semigan_pl.tasks.table_plan import make_plan
 from tests.commands import ROOT, SMALL, Run, call
@@ -49,6 +51,17 @@ def made(result: Run) -> set[str]:
     """The runs that were started, by what is said of them."""
     lines = [line for line in result.stderr.splitlines() if "seed=" in line and ": " in line]
     return {"/".join(line.split()[:2]) for line in lines}
+
+
+NEEDS = {  # a setting whose runs wait for the GANs of another one
+    "needs": {"setting": "clean", "method": "gan"},
+    "overrides": ["data.known_anomalies=0", "model.gan_checkpoint={needed}/checkpoints/last.ckpt"],
+}
+WAITING = (
+    "+table.settings.waiting={title: w, known: none, overrides: ['model.gan_checkpoint={needed}/last.ckpt'],"
+    " needs: {setting: clean, method: gan}}"
+)
+ENCODER = "+table.methods.fanogan={known: ignored, overrides: ['model=fanogan'], settings: [waiting]}"
 
 
 def plan(**changes: Any) -> Any:
@@ -201,6 +214,44 @@ def test_the_plan() -> None:
     )
 
 
+def test_a_method_is_run_where_its_settings_say() -> None:
+    options: Any = OmegaConf.to_container(compose_config("+experiment=table_digits").table, resolve=True)
+    methods = options["methods"] | {"anogan": options["methods"]["anogan"] | {"settings": ["clean"]}}
+    found = plan(methods=methods)
+    assert {cell.setting for cell in found.cells if cell.method == "anogan"} == {"clean"}
+    assert len(found.cells) == 2 * (2 + 2 + 2)
+
+
+def test_a_run_names_the_one_that_it_needs() -> None:
+    options: Any = OmegaConf.to_container(compose_config("+experiment=table_digits").table, resolve=True)
+    settings = options["settings"] | {"waiting": NEEDS | {"title": "w", "known": "none"}}
+    only = options["only"] | {"settings": ["waiting"], "methods": ["anogan"], "classes": ["8"]}
+    found = plan(settings=settings, only=only)
+    assert [str(job.folder) for job in found.wanted] == ["t/clean/gan/8/seed=0", "t/waiting/anogan/8/seed=0"]
+    assert [job.needs for job in found.wanted] == [None, Path("t/clean/gan/8/seed=0")]
+    assert "model.gan_checkpoint=t/clean/gan/8/seed=0/checkpoints/last.ckpt" in found.wanted[1].overrides
+
+
+def test_table_2_composes_every_run() -> None:
+    """Every method in every setting, in the budget that is typed instead of the one of the table."""
+    typed = ["+experiment=table2", "+budget=cpu", "data.root=x"]
+    config = compose_config(*typed[:2])
+    options: Any = OmegaConf.to_container(config.table, resolve=True)
+    found = make_plan(options | {"seeds": [0], "classes": {"3": options["classes"]["3"]}}, typed, Path("t"))
+    assert len(found.jobs) == 6 + 6 * 6
+    assert len(make_plan(options, typed, Path("t")).jobs) == 54 + 324
+    assert all("cpu" in (method.seconds or {}) for method in found.methods.values())
+    shown = {(setting, reference.metric) for reference in found.references for setting in reference.settings}
+    assert shown == {(setting, metric) for setting in found.settings for metric in found.layout.metrics}
+    one_each = {cell.method: cell.folder for cell in found.cells} | {cell.setting: cell.folder for cell in found.cells}
+    for place in set(one_each.values()):
+        run = compose_config(*map(quoted, found.jobs[place].overrides), "run=here")
+        assert (run.data.image_size, run.network.size, run.trainer.accelerator) == (32, "small", "cpu")
+        assert run.search.steps == 3  # of the tests, beside what the budget chooses
+    without = make_plan(options, typed[:1], Path("t")).wanted[0]
+    assert compose_config(*without.overrides, "run=here").trainer.accelerator == "gpu"
+
+
 def test_the_table_of_mnist_composes_every_run() -> None:
     """Every method, and every setting."""
     config = compose_config("+experiment=table_mnist")
@@ -235,6 +286,23 @@ def test_the_table_of_mnist_composes_every_run() -> None:
         ("table.methods.gan.known=perhaps", "table.methods.gan.known=perhaps: use one of ignored, used, needed"),
         ("+table.methods.gan.colour=red", "table.methods.gan has a key too many or too few: it takes known, overrides"),
         ("table.settings.one_known.like=dirty", "table.settings.one_known.like=dirty is no setting"),
+        ("+table.metrics.loss=L", "table.metrics names loss: use some of auroc, average_precision, f1_max"),
+        ("table.mean=7", "table.mean=7 must be true or false"),
+        ("+table.methods.gan.settings=[dirty]", "table.methods.gan.settings=dirty is no setting: there are clean"),
+        ("+table.methods.gan.seconds={cpu: 0}", "table.methods.gan.seconds.cpu=0 must be a finite number, above 0"),
+        ("+table.settings.clean.needs={setting: clean}", "table.settings.clean.needs takes a setting and a method"),
+        (
+            "+table.settings.clean.needs={setting: contaminated, method: gam}",
+            "table.settings.clean.needs.method=gam is no method: there are gan, anogan",
+        ),
+        (
+            "+table.settings.contaminated.needs={setting: clean, method: semigan}",
+            "table.settings.contaminated.needs: semigan is not run in clean",
+        ),
+        (
+            "+table.settings.clean.needs={setting: clean, method: gan}",
+            "table.settings.clean.needs: gan is not run in clean, or waits for a run itself",
+        ),
         ("~table.known_class.3", "table.known_class does not say which class is known where 3 is normal"),
         ("table.at_once=0", "no run of t is finished: none was started"),
     ],
@@ -262,3 +330,87 @@ def test_a_real_run_is_finished_for_the_table(tmp_path: Path) -> None:
     broken = call(tmp_path, "+experiment=table_digits", *place, *budget, "data.test_share=2", "run=broken")
     assert broken.returncode != 0
     assert "error: no run of broken is finished: data.test_share=2" in broken.stderr
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_run_that_needs_another_waits_for_it(tmp_path: Path) -> None:
+    """What is left out is made all the same where it is needed; where it fails, that is the reason."""
+    table = [*TABLE, WAITING, ENCODER, "table.only.settings=[waiting]", "table.only.methods=[fanogan]"]
+    (tmp_path / "mood").write_text("gan error")
+    failed = call(tmp_path, *table, "table.at_once=2")
+    assert made(failed) == {"clean/gan", "waiting/fanogan"}
+    reason = "it needs the run t/clean/gan/8/seed=0, which failed: this does not work: change | it"
+    assert f"waiting fanogan 8 seed=0: failed: {reason}" in failed.stderr
+    assert rows(tmp_path / "t")["waiting/fanogan"]["reason"] == reason
+    assert not (tmp_path / "t/waiting/fanogan/8/seed=0").exists()
+    (tmp_path / "mood").unlink()
+    result = call(tmp_path, *table, "table.at_once=2")
+    assert result.returncode == 0, result.stderr
+    assert {row["state"] for row in rows(tmp_path / "t").values()} == {"finished"}
+    assert made(call(tmp_path, *table)) == set()
+    (tmp_path / "t").rename(tmp_path / "u")
+    assert made(call(tmp_path, *table, "run=u")) == set()  # the needed one has moved along
+
+
+def test_a_waiting_job_lets_others_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "COMMAND", STAND_IN)
+    first, second = Job(tmp_path / "m/a/0/0", ()), Job(tmp_path / "m/b/0/0", (), tmp_path / "m/a/0/0")
+    third = Job(tmp_path / "m/c/0/0", ())
+    outcomes = list[Outcome]()
+    work_off([second, third, first], 1, 1, 1.0, outcomes.append)
+    assert [(outcome.job, outcome.failure) for outcome in outcomes] == [(third, None), (first, None), (second, None)]
+
+
+def test_the_time_left() -> None:
+    kinds = {
+        Path(str(n)): Kind(*kind) for n, kind in enumerate([("s", "a", "cpu"), ("s", "b", "cpu"), ("s", "b", "cpu")])
+    }
+    earlier = [(Kind("s", "a", "cpu"), 10.0), (Kind("s", "a", "cpu"), 20.0), (Kind("t", "a", "cpu"), 600.0)]
+    forecast = Forecast(kinds, earlier, {"a": {"cpu": 1}, "b": {"cpu": 30}}, at_once=2)
+    assert forecast.seconds_left() == (15 + 30 + 30) / 2
+    assert forecast.sentence() == "The 3 runs to do will take about 38 s, 2 side by side."
+    forecast.take(Path("1"), 60.0)  # twice as long as its hint
+    assert forecast.seconds_left() == 60  # the other b takes as long, whatever goes beside it
+    forecast.take(Path("2"), None)  # failed
+    assert forecast.seconds_left() == 2 * 15
+    forecast.take(Path("0"), 20.0)
+    assert forecast.seconds_left() is None
+
+
+def test_of_some_runs_nothing_is_known() -> None:
+    kinds = {Path("0"): Kind("s", "a", "cpu"), Path("1"): Kind("s", "b", "cpu"), Path("2"): Kind("t", "b", None)}
+    nothing = Forecast(kinds, [], {"a": {"gpu": 5}}, at_once=1)
+    assert nothing.sentence().startswith("How long the 3 runs will take is not known before")
+    assert nothing.sentence().endswith("(a, b).")
+    assert nothing.seconds_left() is None
+    nothing.take(Path("0"), 7.0)
+    assert nothing.seconds_left() == 2 * 7
+    some = Forecast(kinds, [], {"a": {"cpu": 40}}, at_once=1)
+    assert some.sentence() == "The 1 runs to do will take about 40 s; of 2 more nothing is known yet (b)."
+    elsewhere = Forecast(kinds, [(Kind("t", "b", None), 8.0)], {}, at_once=1)
+    assert elsewhere.sentence() == "The 2 runs to do will take about 16 s; of 1 more nothing is known yet (a)."
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_estimate_comes_before_the_first_run(tmp_path: Path) -> None:
+    hints = ["+table.methods.gan.seconds={cpu: 3000}", "table.only.methods=[gan,anogan]"]
+    result = call(tmp_path, *TABLE, "+budget=cpu", *hints)
+    assert result.returncode == 0, result.stderr
+    said = result.stderr.splitlines()
+    assert said[1] == "The 2 runs to do will take about 1.7 h; of 2 more nothing is known yet (anogan)."
+    assert "seed=0: AUROC" in said[2]
+
+
+@pytest.mark.usefixtures("quick")
+def test_with_multirun_and_without_it_is_the_same_table(tmp_path: Path) -> None:
+    narrowed = ["settings=[inductive_discriminator]", "methods=[cop]", "classes=[1]", "seeds=[0]"]
+    table = ["+experiment=table2", "+budget=cpu", *(f"table.only.{one}" for one in narrowed)]
+    first = call(tmp_path, "-m", *table)
+    assert first.returncode == 0, first.stderr
+    assert made(first) == {"images/gan", "inductive_discriminator/cop"}
+    for again in (call(tmp_path, *table), call(tmp_path, "-m", *table)):
+        assert "2 runs: 2 finished, 0 to do. Everything is in outputs/table2." in again.stderr
+    assert "data.n_normal=1" in (tmp_path / "outputs/table2/runs.csv").read_text()
+    page = (tmp_path / "outputs/table2/table.md").read_text()
+    assert "| ↳ CoP, published [1] | 0.880 | 0.905 |" in page
+    assert (tmp_path / "outputs/table2/table.tex").is_file()
