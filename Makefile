@@ -8,7 +8,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/installed
 
-.PHONY: help env demo test lint format clean distclean study-mnist study-digits study-photos study-look study-growing study-search table-mnist bench-training bench-search bench-ganomaly
+.PHONY: help env demo test lint format clean distclean study-mnist study-digits study-photos study-look study-growing study-search table-mnist table2 bench-training bench-search bench-ganomaly bench-rgraph bench-baselines
 
 help:  ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -56,6 +56,9 @@ study-search: $(STAMP)  ## an hour on 2 cores: how the latent search scales, sta
 table-mnist: $(STAMP)  ## days on 2 cores, goes on where it stopped: every method on MNIST; MNIST=folder ARGS="table.only.classes=[8]"
 	@$(RUN) run.py +experiment=table_mnist data.root="$(MNIST)" $(ARGS)
 
+table2: $(STAMP)  ## two hours on 2 cores, goes on where it stopped: the paper's table 2; CALTECH256=folder CLUTTER=folder
+	@$(RUN) run.py -m +experiment=table2 +budget=cpu table.at_once=2 data.root="$(CALTECH256)" data.clutter="$(CLUTTER)" $(ARGS)
+
 bench-training: $(STAMP)  ## training throughput beside a plain PyTorch loop, both kinds of networks; MNIST=folder
 	@$(RUN) benchmarks/training.py +experiment=mnist data.root="$(MNIST)"
 	@$(RUN) benchmarks/training.py +experiment=mnist_progressive growth.first=32 data.root="$(MNIST)"
@@ -65,6 +68,12 @@ bench-search: $(STAMP)  ## latent search beside AnoGAN's as published; trains a 
 
 bench-ganomaly: $(STAMP)  ## ten minutes on 2 cores: GANomaly beside anomalib's; ANOMALIB=its own environment's python MNIST=folder
 	@$(RUN) benchmarks/ganomaly.py --anomalib "$(ANOMALIB)" data.root="$(MNIST)"
+
+bench-rgraph: $(STAMP)  ## minutes: R-graph's elastic nets beside scikit-learn's
+	@$(RUN) benchmarks/rgraph.py
+
+bench-baselines: $(STAMP)  ## an hour: time and memory of the classical baselines against the number of points
+	@$(RUN) benchmarks/baselines.py outputs/baselines
 
 clean:  ## delete caches; outputs/, multirun/ and .venv stay
 	@rm -rf build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
