@@ -190,7 +190,7 @@ class FeatureBaseline(AnomalyModule):
         return torch.from_numpy(scores).float().to(self.device)
 
     def _size(self, points: NDArray[Any]) -> str:
-        reduced = "" if self.reduction is None else f", reduced to {len(self.reduction.directions)}"
+        reduced = "" if self.reduction is None else f", reduced to {self.reduction.directions.shape[1]}"
         return f"{len(points):,} images, {points.shape[1]:,} features each{reduced},"
 
 

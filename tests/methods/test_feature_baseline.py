@@ -10,7 +10,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
+from sklearn.decomposition import TruncatedSVD
 
 from semigan_pl.baselines.cop import CoP
 from semigan_pl.methods.feature_baseline import FeatureBaseline
@@ -47,9 +47,18 @@ def test_principal_components_are_those_of_what_is_fitted() -> None:
     module = build_model("cop", "features=pca", "features.components=5")
     train(module, 1, Batch(IMAGES[:32], torch.zeros(32), torch.arange(32)))
     vectors = IMAGES.flatten(1).double().numpy()
-    reduced = PCA(5, svd_solver="full").fit(vectors[:32]).transform(vectors)
+    reduced = TruncatedSVD(5, algorithm="arpack", random_state=0).fit(vectors[:32]).transform(vectors)
     expected = CoP(2).fit(reduced[:32]).anomaly_score(reduced)
     np.testing.assert_allclose(module.predict(IMAGES).score.numpy(), expected, rtol=1e-5)
+
+
+def test_all_components_change_no_score() -> None:
+    scores = []
+    for features in (["features=pixels"], ["features=pca", "features.components=256"]):
+        module = build_model("reaper", *features)
+        train(module, 1, Batch(IMAGES[:60], torch.zeros(60), torch.arange(60)))
+        scores.append(module.predict(IMAGES[:60]).score)
+    torch.testing.assert_close(scores[0], scores[1], rtol=1e-4, atol=1e-6)
 
 
 @pytest.fixture(scope="module")
