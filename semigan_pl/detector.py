@@ -156,6 +156,7 @@ def load_detector(checkpoint: str | Path, device: str | None = None) -> Detector
         module.load_state_dict(content["state_dict"])
     except (InstantiationException, KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path} does not fit this version of the project ({error}): train it again") from error
+    module.check_new_images()
     if module.calibration is None:
         raise ValueError(f"{path} was written before calibration: finish its run (run=FOLDER checkpoint=last) first")
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")

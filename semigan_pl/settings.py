@@ -11,6 +11,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 # What belongs to this command or machine and not to the checkpoint.
 NOT_INHERITED = ("run", "checkpoint", "task", "data.cache_dir")
 
+BROUGHT = ("features.checkpoint", "features.weights")  # where a checkpoint's weights once came from
+
 
 def checkpoint_path(config: DictConfig) -> Path | None:
     """The checkpoint that `checkpoint=` names: `last` is that of the run's own folder; null: none.
@@ -40,6 +42,8 @@ def inherit(config: DictConfig, earlier: dict[str, Any], overrides: list[str]) -
         key = option_of(override)
         if "@" in key or key in ("experiment", "sweep", "budget"):
             raise ValueError(f"{override} cannot be combined with checkpoint=: the checkpoint brings its own settings")
+        if key in BROUGHT:
+            raise ValueError(f"{override} has no effect beside checkpoint=, which brings those weights: leave it out")
         if override.startswith("~"):
             _remove(merged, key)
         else:

@@ -18,8 +18,9 @@ N_FEATURES = "n_features"  # D of the points that were fitted
 class Baseline(ABC):
     """A detector of outliers that fits a set of unlabelled points, outliers among them.
 
-    Every point is scaled to unit l2 norm first, as all of these papers do; a zero vector stays what it is. Scores are
-    higher for outliers, and comparable between sets of different size.
+    Every point is scaled to unit l2 norm first, as all of these papers do. A zero vector has no direction and stays
+    what it is: it lies in every subspace, where it scores 0, but resembles no point, which CoP and R-graph score
+    highest. Scores are higher for outliers, and comparable between sets of different size.
 
     Attributes:
         own_scores: of the points that were fitted, as the method's paper scores them, (N,): the transductive protocol.

@@ -58,25 +58,22 @@ def self_representation(points: Array, alpha: float, lambda_: float) -> csr_matr
     blocks = []
     for part in _portions(n, n, BLOCK):
         products = points[part] @ points.T
-        own = np.arange(n)[part]
-        products[np.arange(len(own)), own] = 0
-        blocks.append(_represented(points, products, own, alpha, lambda_))
+        blocks.append(_represented(points, products, np.arange(n)[part], alpha, lambda_))
     return vstack(blocks, format="csr")
 
 
-def largest_products(points: Array) -> Array:
-    """max_{i != j} |a_i^T a_j| of every point j, (N,)."""
-    n = len(points)
-    largest = np.zeros(n)
-    for part in _portions(n, n, BLOCK):
-        products = np.abs(points[part] @ points.T)
-        products[np.arange(len(products)), np.arange(n)[part]] = 0
-        largest[part] = products.max(1)
-    return largest
+def representation(points: Array, target: Array, alpha: float, lambda_: float) -> csr_matrix:
+    """One new point (D,) by all of the points (N, D). Returns r, (1, N), empty where nothing represents it.
+
+    One at a time: sums over many targets at once are rounded in an order that depends on how many there are.
+    """
+    return _represented(points, target[None] @ points.T, None, alpha, lambda_)
 
 
-def _represented(points: Array, products: Array, own: Indices, alpha: float, lambda_: float) -> csr_matrix:
+def _represented(points: Array, products: Array, own: Indices | None, alpha: float, lambda_: float) -> csr_matrix:
     """r (B, N) of a block of targets with these products with all points (B, N); none makes use of its `own` point."""
+    if own is not None:
+        products[np.arange(len(own)), own] = 0
     largest = np.abs(products).max(1)
     open_ = np.flatnonzero(largest > ORTHOGONAL)
     mu = largest[open_] / alpha
@@ -87,7 +84,8 @@ def _represented(points: Array, products: Array, own: Indices, alpha: float, lam
     while len(open_):
         left = products[open_]
         v = _solved(points, left, chosen, level, level * (1 - lambda_) / lambda_, v)
-        left[np.arange(len(open_)), own[open_]] = 0
+        if own is not None:
+            left[np.arange(len(open_)), own[open_]] = 0
         ahead = np.maximum(mu, PATH * level)
         new = _largest(left, ahead * (1 + TOLERANCE))
         done = (level == mu) & (new < 0).all(1)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from semigan_pl.baselines.base import Baseline, Points
-from semigan_pl.baselines.elastic_net import BLOCK, ORTHOGONAL, largest_products, self_representation
+from semigan_pl.baselines.elastic_net import ORTHOGONAL, representation, self_representation
 from semigan_pl.checks import number, share, whole
 
 
@@ -23,14 +23,14 @@ class RGraph(Baseline):
     not depend on N and are -1 on average; and from a point that nothing represents (it is zero, or orthogonal to all
     others) the walk goes on to any point, all alike, where SEO lets the mass vanish.
 
-    A new point x (ours) scores as if it were added to the graph, to first order: what counts is which fitted points
-    would go to it, as an outlier is a point that few go to. With the residual e_j = x_j - X r_j, point j would give it
+    A new point x (ours) has no place in the walk, and its score is what its own representation by the fitted points
+    costs, the minimum of the elastic net
 
-        w_j = max(|x^T e_j| - mu_j, 0) / (1 + rho_j),    mu_j = lambda / gamma_j,    rho_j = mu_j (1 - lambda) / lambda
+        lambda ||r||_1 + (1 - lambda)/2 ||r||^2 + gamma/2 ||x - X r||^2,    gamma = alpha lambda / max_i |a_i^T x|
 
-    which is a step of coordinate descent from r_j, and would go there with the probability w_j / (||r_j||_1 + w_j); the
-    score is -N times the sum of pi_bar_j times that. What nobody would go to scores 0, the highest there is. (Where x
-    itself would go says less: fitted to inliers alone, every point goes to inliers.)
+    which is low where a few points nearby do, and highest where nothing represents it. It is on another scale than
+    `own_scores`; nothing compares the two. (Tried: where x would go says nothing, since outliers go to inliers, too;
+    who would go to x, to first order, is upside down, for whoever is near to x already has others like it.)
 
     Args:
         alpha: how closely points are represented, above 1; 5 to 10 where features are noisy: with more, outliers
@@ -39,10 +39,8 @@ class RGraph(Baseline):
         steps: of the walk, T.
     """
 
-    fitted = ("residuals", "thresholds", "sizes", "own_scores")
-    residuals: Points  # e_j, (N, D)
-    thresholds: Points  # mu_j, (N,)
-    sizes: Points  # ||r_j||_1, (N,)
+    fitted = ("points",)
+    points: Points
 
     def __init__(self, alpha: float, lambda_: float, steps: int) -> None:
         self.alpha = number("model.baseline.alpha", alpha, above=1)
@@ -55,21 +53,22 @@ class RGraph(Baseline):
         return -self.own_scores / len(self.own_scores)
 
     def _fit(self, points: Points) -> None:
-        r = self_representation(points, self.alpha, self.lambda_)
-        self.own_scores = -len(points) * time_spent(r, self.steps)
-        self.residuals = points - r @ points
-        self.thresholds = np.maximum(largest_products(points) / self.alpha, ORTHOGONAL)
-        self.sizes = np.asarray(abs(r).sum(1)).ravel()
+        self.points = points
+        coefficients = self_representation(points, self.alpha, self.lambda_)
+        self.own_scores = -len(points) * time_spent(coefficients, self.steps)
 
     def _score(self, points: Points) -> Points:
-        blocks = [points[start : start + BLOCK] for start in range(0, len(points), BLOCK)]
-        return np.concatenate([np.empty(0), *map(self._score_block, blocks)])
+        return np.array([self._cost(point) for point in points])
 
-    def _score_block(self, points: Points) -> Points:
-        rho = self.thresholds * (1 - self.lambda_) / self.lambda_
-        given = np.maximum(np.abs(points @ self.residuals.T) - self.thresholds, 0) / (1 + rho)  # (M, N)
-        chances = np.divide(given, self.sizes + given, out=np.zeros_like(given), where=given > 0)
-        return chances @ self.own_scores
+    def _cost(self, point: Points) -> float:
+        """The least objective of a point (D,); of a zero vector as of what is orthogonal to all fitted points."""
+        gamma = self.alpha * self.lambda_ / max(np.abs(self.points @ point).max(), ORTHOGONAL)
+        if not point.any():
+            return float(gamma / 2)
+        r = representation(self.points, point, self.alpha, self.lambda_)
+        error = point - r.data @ self.points[r.indices]
+        norms = self.lambda_ * np.abs(r.data).sum() + (1 - self.lambda_) / 2 * r.data @ r.data
+        return float(norms + gamma / 2 * error @ error)
 
 
 def time_spent(coefficients: csr_matrix, steps: int) -> Points:

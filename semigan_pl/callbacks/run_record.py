@@ -22,5 +22,6 @@ class RunRecord(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         checkpoint["config"] = self.config
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        used = torch.from_numpy(np.concatenate(data.splits[:-1]))  # by training or calibration: never to be tested on
-        checkpoint["data"] = {**data.summary(), "used": used}
+        # by training or calibration, of whatever was taken over too: never to be tested on
+        used = np.unique(np.concatenate([*data.splits[:-1], data.seen_before]))
+        checkpoint["data"] = {**data.summary(), "used": torch.from_numpy(used)}

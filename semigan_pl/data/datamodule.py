@@ -74,6 +74,7 @@ class AnomalyDataModule(pl.LightningDataModule):
         if known_list is not None:
             self.splits = confirm(self.splits, confirmed_positions(known_list, source), self._test_side())
         self.broken: dict[int, str] = {}  # images left out, by position, with the reason
+        self.seen_before: NDArray[np.int64] = np.zeros(0, dtype=np.int64)  # positions that weights taken over have seen
         self.scored: NDArray[np.int64] = np.zeros(0, dtype=np.int64)  # positions that validation and test leave out
         self._pyramid: dict[int, NDArray[np.uint8]] | None = None  # by resolution, (n_used, C, r, r)
         self._truth = PixelTruth(image_format.image_size)

@@ -55,6 +55,9 @@ class AnomalyModule(LightningModule, ABC):
             check_unseen: raises ValueError if a checkpoint with this content was trained on images that are tested.
         """
 
+    def check_new_images(self) -> None:
+        """Raises ValueError if the method can only score the images that its run has tested."""
+
     @abstractmethod
     def inspect(self, images: Tensor) -> Inspection:
         """Terms, anomaly map and reconstruction of images (N, C, H, W) in [-1, 1], each image for itself."""

@@ -35,7 +35,9 @@ class FeatureBaseline(AnomalyModule):
     has learned, as all methods here do. `transductive`, as in the baselines' own papers: the set that is tested is
     itself fitted, outliers and all, and its points are scored by their part in that fit. Thresholds then come from
     another such fit, of all unlabelled images of training and validation and validation's known anomalies, in which
-    validation's are read off (ours). A transductive score belongs to its set: it cannot be had for one new image.
+    validation's are read off (ours); that set has fewer outliers, as a rule, and the threshold is a rough one then. A
+    transductive score belongs to its set: it cannot be had for one new image, and means nothing where outliers are in
+    the majority (data.outlier_share).
 
     Its only term is `outlyingness`, (N,), the baseline's score. It has no anomaly map and no reconstruction.
 
@@ -94,7 +96,7 @@ class FeatureBaseline(AnomalyModule):
 
     def on_train_start(self) -> None:
         """All unlabelled training images, each once; what a checkpoint has brought is fitted anew."""
-        if self._data is None:
+        if self._data is None or self.protocol == TRANSDUCTIVE:
             return
         begun = time.perf_counter()
         points = self._features_of("train")
@@ -105,7 +107,7 @@ class FeatureBaseline(AnomalyModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> int | None:
         """-1, which ends the training, once there is nothing more to fit."""
-        return -1 if self.is_fitted else None
+        return -1 if self._data is not None or self.is_fitted else None
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Gathers the images of a bare loader; a data module has them all at hand."""
@@ -118,10 +120,10 @@ class FeatureBaseline(AnomalyModule):
             self._gathered = []
 
     def on_validation_start(self) -> None:
-        if not self.is_fitted and self._data is not None:  # a training of no length (max_images=0) has no start
-            self._fit(self._features_of("train"))
         if self.protocol == TRANSDUCTIVE:
             self._fit_set("train", "val", "val_known")
+        elif not self.is_fitted and self._data is not None:  # a training of no length (max_images=0) has no start
+            self._fit(self._features_of("train"))
 
     def on_test_start(self) -> None:
         if self.protocol == TRANSDUCTIVE:
@@ -134,12 +136,15 @@ class FeatureBaseline(AnomalyModule):
         score = self._term(np.array([self._own[index] for index in batch.indices.tolist()]))
         return Prediction(score, {"outlyingness": score}, None, None)
 
-    def inspect(self, images: Tensor) -> Inspection:
+    def check_new_images(self) -> None:
         if self.protocol == TRANSDUCTIVE:
             raise ValueError(
                 f"model={self.name} was trained with model.protocol={TRANSDUCTIVE}, which scores a whole set and no new"
                 f" image: train it with model.protocol={INDUCTIVE}"
             )
+
+    def inspect(self, images: Tensor) -> Inspection:
+        self.check_new_images()
         if not self.is_fitted:
             raise RuntimeError(f"{self.name} is not fitted yet: train it first")
         return Inspection({"outlyingness": self._term(self.baseline.anomaly_score(self._points(images)))})

@@ -25,9 +25,15 @@ def check_continuable(path: Path, model: Any, data: Any) -> None:
 
 
 def check_unseen(content: dict[str, Any], data: Any) -> None:
-    """Raises ValueError if a checkpoint was trained or calibrated on images that are tested here."""
+    """Raises ValueError if a checkpoint was trained or calibrated on images that are tested here.
+
+    Otherwise the data remember what it has seen: who takes over its weights, and whoever takes over theirs, has too.
+    """
     earlier = content["data"]
-    shared = np.isin(data.splits.test, earlier["used"]).sum() if earlier["name"] == data.source.name else 0
+    if earlier["name"] != data.source.name:
+        return
+    data.seen_before = np.union1d(data.seen_before, earlier["used"])
+    shared = np.isin(data.splits.test, earlier["used"]).sum()
     if shared:
         raise ValueError(
             f"{shared} test images are among those that the checkpoint was trained on: keep its seed and its data.*"

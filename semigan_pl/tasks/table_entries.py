@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
-from semigan_pl.checks import number, yes_or_no
+from semigan_pl.checks import number, shown, yes_or_no
 from semigan_pl.report.comparison_runs import METRICS, Layout, Reference
 
 
@@ -55,11 +55,11 @@ def read_entries(kind: type[T], section: str, raw: Mapping[Any, Any]) -> dict[st
 
 def read_layout(table: Mapping[str, Any]) -> Layout:
     """What is shown. Raises ValueError for a metric that is not measured."""
-    metrics = {str(name): str(heading) for name, heading in table["metrics"].items()}
+    metrics = {str(name): str(heading) for name, heading in _mapping("table.metrics", table["metrics"]).items()}
     for name in metrics or {"": ""}:
         if name not in METRICS:
             raise ValueError(f"table.metrics names {name or 'nothing'}: use some of {', '.join(METRICS)}")
-    return Layout(metrics, str(table["class_label"]), yes_or_no("table.mean", table["mean"]))
+    return Layout(metrics, str(table["class_label"] or "{}"), yes_or_no("table.mean", table["mean"]))
 
 
 def check_names(settings: Mapping[str, Setting], methods: Mapping[str, Method]) -> None:
@@ -70,9 +70,17 @@ def check_names(settings: Mapping[str, Setting], methods: Mapping[str, Method]) 
         if setting.needs is not None:
             _check_needs(f"table.settings.{name}.needs", setting.needs, settings, methods)
     for name, method in methods.items():
+        if isinstance(method.settings, str):
+            raise ValueError(f"table.methods.{name}.settings must be a list: write [{method.settings}]")
         _known(f"table.methods.{name}.settings", method.settings or (), settings, "setting")
-        for budget, seconds in (method.seconds or {}).items():
+        for budget, seconds in _mapping(f"table.methods.{name}.seconds", method.seconds or {}).items():
             number(f"table.methods.{name}.seconds.{budget}", seconds, above=0)
+
+
+def _mapping(option: str, value: Any) -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{option}={shown(value)} must be names with values, such as {{name: value}}")
+    return value
 
 
 def is_run(method: Method, name: str, setting: Setting) -> bool:

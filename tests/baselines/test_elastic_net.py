@@ -7,7 +7,7 @@ from sklearn.linear_model import ElasticNet
 
 from semigan_pl.baselines import elastic_net
 from semigan_pl.baselines.base import unit_length
-from semigan_pl.baselines.elastic_net import self_representation
+from semigan_pl.baselines.elastic_net import representation, self_representation
 from tests.baselines.synthetic import case, feature_like
 
 Array = NDArray[np.float64]
@@ -18,8 +18,9 @@ def drawn(n: int, dimension: int, seed: int = 0) -> Array:
 
 
 def alone(points: Array, target: Array, alpha: float, lambda_: float) -> Array:
-    """How the points represent one more, which nothing else is asked of."""
-    return self_representation(np.vstack([points, target]), alpha, lambda_).toarray()[-1, :-1]
+    """How the points represent a new one."""
+    row: Array = representation(points, target, alpha, lambda_).toarray()[0]
+    return row
 
 
 AWKWARD = {

@@ -143,3 +143,36 @@ def test_what_makes_no_sense_is_told(tmp_path: Path, typed: list[str], said: str
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def on_a_gan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GAN, and a run on its discriminator's features."""
+    place = tmp_path_factory.mktemp("gan")
+    small = ["network_sizes.small.width=8", "max_images=64"]
+    assert call(place, *DIGITS, *small, "model=gan", "run=gan").returncode == 0
+    features = ["features=discriminator", "features.checkpoint=gan/checkpoints/last.ckpt"]
+    done = call(place, *DIGITS, *small, "model=cop", *features, "data.contamination=0", "run=cop")
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+def test_what_the_gan_has_seen_is_not_forgotten(on_a_gan: Path) -> None:
+    gan, cop = (
+        torch.load(on_a_gan / name / "checkpoints" / "last.ckpt", weights_only=True)["data"]["used"].tolist()
+        for name in ("gan", "cop")
+    )
+    assert set(gan) <= set(cop)
+    done = call(on_a_gan, "checkpoint=cop/checkpoints/last.ckpt", "data.anomaly_test_share=0.95", "run=leak")
+    assert done.returncode == 1
+    assert "test images are among those that the checkpoint was trained on" in done.stderr
+
+
+def test_a_checkpoint_brings_the_weights_of_its_features(on_a_gan: Path) -> None:
+    typed = ["model=cop", "features=discriminator", "features.checkpoint=nowhere.ckpt"]
+    done = call(on_a_gan, "checkpoint=cop/checkpoints/last.ckpt", *typed, "run=other")
+    assert done.returncode == 1
+    assert "features.checkpoint=nowhere.ckpt has no effect beside checkpoint=" in done.stderr
+    done = call(on_a_gan, "checkpoint=cop/checkpoints/last.ckpt", "run=again")
+    assert done.returncode == 0, done.stderr
+    assert np.array_equal(scores(on_a_gan / "again")["score"], scores(on_a_gan / "cop")["score"])
