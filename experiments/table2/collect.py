@@ -47,13 +47,13 @@ def between_methods(found: dict[Key, float], one: str, other: str) -> None:
             print(f"  N = {n}: {interval(pairs)}")
 
 
-def between_features(found: dict[Key, float], one: str, other: str, protocol: str) -> None:
-    """What classical methods gain by other features: the mean over methods, paired by draw."""
-    print(f"\n{one} less {other}, {protocol}, AUROC, mean over the classical methods")
+def between_features(found: dict[Key, float], one: str, other: str, protocol: str, only: str | None = None) -> None:
+    """What classical methods gain by other features: the mean over methods (or `only` one), paired by draw."""
+    print(f"\n{one} less {other}, {protocol}, AUROC, {only or 'mean over the classical methods'}")
     gains = defaultdict[tuple[str, str], list[float]](list)
     for (setting, method, n, seed), value in found.items():
         partner = (f"{protocol}_{other}", method, n, seed)
-        if setting == f"{protocol}_{one}" and partner in found:
+        if setting == f"{protocol}_{one}" and partner in found and only in (None, method):
             gains[n, seed].append(value - found[partner])
     for n in sorted({n for n, _ in gains}):
         print(f"  N = {n}: {interval([float(np.mean(values)) for (m, _), values in gains.items() if m == n])}")
@@ -66,6 +66,7 @@ def main(file: Path) -> None:
     between_methods(found, "semigan", "anogan")
     between_methods(found, "semigan", "gan")
     between_features(found, "discriminator", "pixels", "inductive")
+    between_features(found, "discriminator", "pixels", "inductive", "cop")
     between_features(found, "pca", "pixels", "inductive")
     between_features(found, "pca", "pixels", "transductive")
 
