@@ -30,7 +30,7 @@ def test_paths_need_no_quotes_of_ones_own() -> None:
         ("data.contaminaton=0.2", "did you mean data.contamination?"),
         ("max_image=5", "did you mean max_images?"),
         ("modle=gan", "did you mean model?"),
-        ("model=semigann", "model=semigann does not exist: did you mean semigan? There are alocc, anogan, deep_sad"),
+        ("model=semigann", "model=semigann does not exist: did you mean semigan? There are alocc, anogan, cop, "),
         ("data=photos", "data=photos does not exist: there are caltech256"),
         ("xyzzy=1", "there is no option xyzzy"),
         ("+experiment=mnis", "did you mean mnist?"),
