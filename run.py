@@ -9,39 +9,56 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from semigan_pl.command_line import BAD_INPUT, CONF, PATHS, quoted, sentence
 from semigan_pl.tasks.audit import audit
 from semigan_pl.tasks.check import check
+from semigan_pl.tasks.compare import compare
 from semigan_pl.tasks.fit import fit
+from semigan_pl.tasks.multirun import failures_listed
 from semigan_pl.tasks.predict import predict
 from semigan_pl.tasks.quiet import quieten
 from semigan_pl.tasks.report import report
+from semigan_pl.tasks.settle import is_multirun
+from semigan_pl.tasks.sweep import job
 from semigan_pl.tasks.table import table
+from semigan_pl.tasks.wandb_workspace import wandb_workspace
 
 in_one_sentence = False  # whether bad input ends in a sentence instead of a traceback: `cli` decides
-TASKS = {"fit": fit, "report": report, "predict": predict, "audit": audit, "check": check, "table": table}
+TASKS = {
+    "fit": fit,
+    "report": report,
+    "predict": predict,
+    "audit": audit,
+    "check": check,
+    "table": table,
+    "compare": compare,
+    "wandb_workspace": wandb_workspace,
+}
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(config: DictConfig) -> float | None:
+    config.run = HydraConfig.get().runtime.output_dir  # a multirun job's folder is Hydra's choice
+    if is_multirun():
+        return job(task, config)  # the other jobs may take hours: it never raises
     try:
-        quieten()
-        if config.task not in TASKS:
-            raise ValueError(f"task={config.task} is unknown: use one of {', '.join(TASKS)}")
-        config.run = HydraConfig.get().runtime.output_dir  # a multirun job's folder is Hydra's choice
-        return TASKS[config.task](config)
+        return task(config)
     except BAD_INPUT as error:
         with suppress(OSError):
             Path(config.run).rmdir()  # if it is empty
-        message = f"error: {sentence(error, HydraConfig.get().overrides.task)}"
-        if HydraConfig.get().mode == RunMode.MULTIRUN:  # said now, since the other jobs may take hours
-            print(message, file=sys.stderr)
-        elif in_one_sentence:
-            sys.exit(message)
+        if in_one_sentence:
+            sys.exit(f"error: {sentence(error, HydraConfig.get().overrides.task)}")
         raise
+
+
+def task(config: DictConfig) -> float | None:
+    """What `task=` names."""
+    quieten()
+    if config.task not in TASKS:
+        raise ValueError(f"task={config.task} is unknown: use one of {', '.join(TASKS)}")
+    return TASKS[config.task](config)
 
 
 def cli() -> None:
@@ -54,9 +71,10 @@ def cli() -> None:
     try:
         if in_one_sentence:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors of composing the config come here too
-        main()
+        with failures_listed():
+            main()
     except KeyboardInterrupt:
-        sys.exit(130)  # as a shell has it; who was interrupted has said what is left
+        sys.exit(130)  # as a shell has it; what is left has been said
     except BAD_INPUT as error:
         if not in_one_sentence:
             raise

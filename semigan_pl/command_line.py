@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,18 +19,32 @@ from omegaconf.errors import OmegaConfBaseException
 
 CONF = Path(__file__).parents[1] / "conf"
 PATHS = (
-    *("run", "checkpoint", "model.gan_checkpoint", "features.checkpoint", "features.weights"),
+    *("run", "runs", "checkpoint", "model.gan_checkpoint", "features.checkpoint", "features.weights"),
     *("data.root", "data.clutter", "data.cache_dir", "data.known_list", "data.manifest"),
 )
+LONGEST = 200  # bytes of a folder's name: file systems take 255, and files beside it have longer ones
 ADDED = ("experiment", "sweep", "budget")  # groups without a default
 # shown as one sentence, without a traceback
 BAD_INPUT = (ValueError, OSError, FloatingPointError, HydraException, OmegaConfBaseException)
 
 
+def job_folder(overrides: str) -> str:
+    """The folder of a multirun's job, from what varies: one folder, whatever slashes and however many letters."""
+    name = overrides.replace("/", ".")
+    if len(name.encode()) <= LONGEST:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return f"{name.encode()[: LONGEST - len(digest) - 1].decode(errors='ignore')}-{digest}"
+
+
+OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
+
+
 def quoted(argument: str) -> str:
     """A path in the quotes that Hydra wants: it would parse the `=` of a multirun's folder, blanks and accents."""
     key, _, path = argument.partition("=")
-    needs_quotes = path and path[0] not in "'\"$" and re.search(r"[^\w./,~-]", path, re.ASCII)
+    is_list = key == "runs" and path.startswith("[")
+    needs_quotes = path and path[0] not in "'\"$" and not is_list and re.search(r"[^\w./,~-]", path, re.ASCII)
     return f'{key}="{path}"' if key in PATHS and needs_quotes else argument
 
 

@@ -8,8 +8,16 @@ from pathlib import Path
 import pytest
 from hydra.errors import InstantiationException
 
-from semigan_pl.command_line import quoted, sentence
+from semigan_pl.command_line import job_folder, quoted, sentence
 from tests.commands import call
+
+
+def test_a_job_has_one_folder_whatever_it_varies() -> None:
+    assert job_folder("model.gamma=0.5,seed=0") == "model.gamma=0.5,seed=0"
+    assert job_folder("search/descent=lbfgs") == "search.descent=lbfgs"
+    names = {job_folder("ü" * 300 + last) for last in "ab"}
+    assert len(names) == 2
+    assert all(len(name.encode()) <= 200 for name in names)
 
 
 def test_paths_need_no_quotes_of_ones_own() -> None:
@@ -20,6 +28,8 @@ def test_paths_need_no_quotes_of_ones_own() -> None:
     assert quoted("model.gamma=1,0.5") == "model.gamma=1,0.5"
     assert quoted("data.known_list=my list.csv") == 'data.known_list="my list.csv"'
     assert quoted("data.root=") == "data.root="
+    assert quoted("runs=[multirun/a,multirun/b]") == "runs=[multirun/a,multirun/b]"
+    assert quoted("runs=multirun/a,gamma=1") == 'runs="multirun/a,gamma=1"'
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from semigan_pl.atomic import replacing, write_json
+from semigan_pl.atomic import replacing, write_bytes, write_json
 from semigan_pl.callbacks.checkpoint import save_last
 from semigan_pl.callbacks.journal import FOLDER
 from semigan_pl.callbacks.run_record import RunRecord
@@ -24,6 +24,7 @@ from semigan_pl.callbacks.score_writer import ScoreWriter
 from semigan_pl.callbacks.timing import Timing
 from semigan_pl.checks import whole
 from semigan_pl.data.datamodule import AnomalyDataModule
+from semigan_pl.loggers.curves import CurveLogger
 from semigan_pl.methods.base import AnomalyModule
 from semigan_pl.methods.learned import LearnedModule
 from semigan_pl.report.page import write_report
@@ -34,7 +35,8 @@ from semigan_pl.tasks.facts import measured, run_facts
 from semigan_pl.tasks.launched import is_first_here
 from semigan_pl.tasks.processes import is_first, leave_together, processes_to_start, run_in_processes, settle_devices
 from semigan_pl.tasks.quiet import quieten
-from semigan_pl.tasks.settle import settle
+from semigan_pl.tasks.settle import is_multirun, settle
+from semigan_pl.tasks.training import TRAINED, curves_taken_over, shared_training, training_hash
 
 
 class Parts(NamedTuple):
@@ -51,6 +53,12 @@ def fit(config: DictConfig) -> float | None:
     """Trains, calibrates, tests and reports; returns the objective. Leaves the files described in the README."""
     config, typed = settle(config)
     settle_devices(config)
+    with shared_training(config):
+        return fit_settled(config, typed)
+
+
+def fit_settled(config: DictConfig, typed: list[str]) -> float | None:
+    """The same, where it is settled what to do and where to begin."""
     folder = Path(config.run)
     parts = build(config)
     if is_first_here():
@@ -115,10 +123,16 @@ def train(config: DictConfig, parts: Parts) -> None:
     """Training, calibration, test, and the files of the run; metrics.json comes last."""
     data, model, trainer, scores, timing = parts
     folder, facts = Path(config.run), run_facts(config, model)
+    trained = folder / TRAINED
     with closed(trainer):
         for logger in trainer.loggers:
             logger.log_hyperparams(plain(config))
+        if trainer.is_global_zero:
+            trained.unlink(missing_ok=True)
+            show_curves_taken_over(trainer, folder)
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint_path(config))
+        if trainer.is_global_zero:
+            write_bytes(trained, training_hash(config).encode())
         trainer.validate(model, datamodule=data, verbose=False)
         save_last(trainer)  # now with calibration
         trainer.test(model, datamodule=data, verbose=False)
@@ -133,6 +147,14 @@ def train(config: DictConfig, parts: Parts) -> None:
                 logger.log_run(folder, metrics)
         write_json(folder / "metrics.json", metrics)
         shutil.rmtree(folder / FOLDER, ignore_errors=True)  # until here a killed run would have scored all anew
+
+
+def show_curves_taken_over(trainer: pl.Trainer, folder: Path) -> None:
+    """Sends the curves of a training that another job has made to all loggers but metrics.csv, which has them."""
+    others = [logger for logger in trainer.loggers if not isinstance(logger, CurveLogger)]
+    for row, step in curves_taken_over(folder):
+        for logger in others:
+            logger.log_metrics(row, step)
 
 
 def make_trainer(config: DictConfig) -> tuple[pl.Trainer, ScoreWriter, Timing]:
@@ -166,7 +188,7 @@ def continuable(folder: Path) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
-        if is_first() and (folder / "checkpoints" / "last.ckpt").is_file():
+        if is_first() and not is_multirun() and (folder / "checkpoints" / "last.ckpt").is_file():
             print(f"\nStopped. To continue: python run.py 'run={folder}' checkpoint=last", file=sys.stderr)
         raise
 

@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing import parent_process
+from multiprocessing import get_all_start_methods, get_start_method, parent_process, set_start_method
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,8 @@ def run_in_processes(work: Work, config: dict[str, Any], n: int) -> None:
 
     Raises ValueError with the sentence of the first that meets bad input.
     """
+    if get_start_method() not in get_all_start_methods():
+        set_start_method("spawn", force=True)  # joblib's own has no meaning in a process that joblib has not started
     with tempfile.TemporaryDirectory() as folder:
         said = Path(folder) / "said"
         try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from semigan_pl.checkpoints import read_checkpoint
@@ -17,24 +19,48 @@ from semigan_pl.settings import checkpoint_path, continued, inherit, option_of
 
 def settle(config: DictConfig) -> tuple[DictConfig, list[str]]:
     """The config that this training really uses, and what to type to get it."""
-    typed = list(HydraConfig.get().overrides.task)
+    typed = typed_overrides()
     config = inherited(config)
-    earlier = Path(config.run) / ".hydra" / "overrides.yaml"
+    folder = Path(config.run)
     if config.checkpoint == "last":
-        return config, continued(OmegaConf.load(earlier), typed)
-    if earlier.is_file() and list(OmegaConf.load(earlier)) != typed:
+        return config, continued(OmegaConf.load(_overrides(folder)), typed)
+    if _overrides(folder).is_file() and not holds(folder, typed):
         raise ValueError(f"{config.run} holds another run: choose another run=FOLDER, or continue it: checkpoint=last")
     return config, typed
 
 
+def holds(folder: Path, typed: Iterable[str]) -> bool:
+    """Whether a folder holds a run of the same command, in whatever order it was typed."""
+    file = _overrides(folder)
+    return file.is_file() and sorted(_without_sweep(OmegaConf.load(file))) == sorted(typed)
+
+
+def _overrides(folder: Path) -> Path:
+    return folder / ".hydra" / "overrides.yaml"
+
+
+def is_multirun() -> bool:
+    """Whether this is a job of a multirun."""
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
+
+
+def typed_overrides() -> list[str]:
+    """What to type for this run alone: of a multirun's job without the sweep, whose values Hydra has put in."""
+    return _without_sweep(HydraConfig.get().overrides.task)
+
+
+def _without_sweep(overrides: Iterable[Any]) -> list[str]:
+    return [str(override) for override in overrides if option_of(str(override)) != "sweep"]
+
+
 def inherited(config: DictConfig) -> DictConfig:
     """The config of `checkpoint=` with what was typed on top; without a checkpoint the config as it is."""
-    typed = list(HydraConfig.get().overrides.task)
+    typed = typed_overrides()
     path = checkpoint_path(config)
     if path is None:
         return config
     merged = inherit(config, read_checkpoint(path)["config"], typed)
-    if not any(override.startswith(("run=", "name=")) for override in typed):
+    if not is_multirun() and not any(override.startswith(("run=", "name=")) for override in typed):
         merged.run = renamed(config.run, merged.name)
     return merged
 
