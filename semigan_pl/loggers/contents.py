@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from omegaconf import OmegaConf
 from PIL import Image
 
-from semigan_pl.report import pictures
+from semigan_pl.report import page, pictures
 from semigan_pl.report.run_files import RunFiles
+from semigan_pl.report.sweep_axes import GAMMA
+from semigan_pl.report.sweep_files import read_config
+from semigan_pl.report.sweep_settings import is_number
+from semigan_pl.report.sweep_statistics import METRICS
 
 
 def numbers(metrics: dict[str, Any]) -> dict[str, float]:
@@ -20,6 +25,21 @@ def numbers(metrics: dict[str, Any]) -> dict[str, float]:
         for name, value in metrics.items()
         if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     }
+
+
+def measured(run: RunFiles) -> dict[str, float]:
+    """What runs are compared by, beside the run's gamma: a point each for charts over gamma."""
+    gamma: Any = read_config(run.config).get(GAMMA)
+    found = {key: value for key in METRICS if (value := run.number(key)) is not None}
+    return {"gamma": gamma, **found} if is_number(gamma) else found
+
+
+def command(folder: Path) -> str:
+    """What to type to repeat the run; empty where it is not known."""
+    overrides = folder / ".hydra" / "overrides.yaml"
+    if not overrides.is_file():
+        return ""
+    return page.command([str(typed) for typed in OmegaConf.to_container(OmegaConf.load(overrides)) or []])
 
 
 def images_seen(metrics: dict[str, Any]) -> int:

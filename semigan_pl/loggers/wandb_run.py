@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from pytorch_lightning.utilities import rank_zero_only
 
 from semigan_pl.loggers.base import RunLogger
-from semigan_pl.loggers.contents import example_rows, figures, images_seen, numbers, samples
+from semigan_pl.loggers.contents import command, example_rows, figures, images_seen, measured, numbers, samples
+from semigan_pl.loggers.score_charts import histogram_rows, roc_rows
+from semigan_pl.loggers.wandb_charts import HISTOGRAM, ROC
 from semigan_pl.loggers.wandb_session import first_line, staging_in, start, warn
-from semigan_pl.report.run_files import read_run
+from semigan_pl.report.run_files import RunFiles, read_run
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -88,7 +90,8 @@ class WandbRun(RunLogger):
     @best_effort
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         config = vars(params) if isinstance(params, Namespace) else params
-        self._started().config.update(config, allow_val_change=True)
+        typed = {"command": line} if (line := command(self.folder)) else {}
+        self._started().config.update({**config, **typed}, allow_val_change=True)
 
     @best_effort
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
@@ -97,21 +100,20 @@ class WandbRun(RunLogger):
 
     @best_effort
     def log_run(self, folder: Path, metrics: dict[str, Any]) -> None:
-        """Sends the pictures, the table of examples, and all numbers as the summary."""
+        """Sends all numbers as the summary, the pictures, the score's charts and the table of examples."""
         import wandb
 
         self.complete = True
         session, run, end = self._started(), read_run(folder, metrics), images_seen(metrics)
+        session.summary.update(numbers(metrics))
+        session.log({"images_seen": end, **measured(run)})
         for count, path in samples(run).items():
             session.log({"images_seen": count, "samples": wandb.Image(str(path))})
         pictures = {f"figures/{name}": wandb.Image(str(path)) for name, path in figures(run).items()}
         session.log({"images_seen": end, **pictures})
-        session.summary.update(numbers(metrics))
-        rows = example_rows(run)
-        if rows:  # last: a table asks the server, which may be gone by now
-            with staging_in(self.folder):
-                table = wandb.Table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
-                session.log({"images_seen": end, "examples": table})
+        with staging_in(self.folder):
+            if tables := _tables(run):  # last: a table asks the server, which may be gone by now
+                session.log({"images_seen": end, **tables})
 
     @rank_zero_only
     def close(self) -> None:
@@ -137,6 +139,21 @@ class WandbRun(RunLogger):
 def sweep(folder: Path) -> str | None:
     """The name of the multirun that a run's folder is a job of; Hydra leaves multirun.yaml beside its jobs."""
     return folder.parent.name if (folder.parent / "multirun.yaml").is_file() else None
+
+
+def _tables(run: RunFiles) -> dict[str, Any]:
+    """The ROC and the histogram, which W&B lays over those of other runs, and the examples."""
+    import wandb
+
+    tables = dict[str, Any]()
+    for look, rows in ((ROC, roc_rows(run)), (HISTOGRAM, histogram_rows(run))):
+        if rows:
+            table = wandb.Table(list(look.named.values()), [list(row) for row in rows])
+            tables[look.key] = wandb.plot_table(look.preset, table, look.named, look.strings)
+    if examples := example_rows(run):
+        cells = [[_cell(value) for value in row.values()] for row in examples]
+        tables["examples"] = wandb.Table(list(examples[0]), cells)
+    return tables
 
 
 def _cell(value: Any) -> Any:

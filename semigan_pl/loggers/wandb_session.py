@@ -31,7 +31,8 @@ def start(folder: Path, mode: str | None, connect_timeout: float, upload_timeout
         mode: online, offline or disabled; None: WANDB_MODE, else online where a key is set and offline where none is.
         connect_timeout: seconds to wait for the server's first sign of life, and again for the start of the run.
         upload_timeout: seconds that the end of the run may wait for the upload.
-        options: of wandb.init.
+        options: of wandb.init. In a job of `wandb agent` W&B itself puts the sweep's project, entity and run id in
+            their place.
 
     A server that does not answer costs one warning: the run goes on offline.
     """
@@ -47,7 +48,7 @@ def start(folder: Path, mode: str | None, connect_timeout: float, upload_timeout
     mode = _mode(mode, settings)
     if mode == "online":
         try:
-            _connect(settings, connect_timeout)
+            connect(settings, connect_timeout)
             patient = wandb.Settings(init_timeout=connect_timeout, **silent)
             run = wandb.init(mode="online", resume="allow" if continued else None, settings=patient, **options)
         except Exception as error:  # a refused key, a lost route, an answer that W&B cannot read: all the same here
@@ -64,14 +65,14 @@ def start(folder: Path, mode: str | None, connect_timeout: float, upload_timeout
 
 def _mode(wanted: str | None, settings: Settings) -> str:
     mode = wanted or os.environ.get("WANDB_MODE") or settings.mode or "online"
-    if mode != "online" or _has_key(settings):
+    if mode != "online" or has_key(settings):
         return mode
     if "online" in (wanted, os.environ.get("WANDB_MODE")):
         warn("W&B has no API key (`wandb login` stores one): this run is recorded offline.")
     return "offline"
 
 
-def _has_key(settings: Settings) -> bool:
+def has_key(settings: Settings) -> bool:
     """Whether a key is in the environment, in W&B's settings or in a netrc file."""
     if os.environ.get("WANDB_API_KEY") or settings.api_key or settings.identity_token_file:
         return True
@@ -85,7 +86,7 @@ def _has_key(settings: Settings) -> bool:
     return False
 
 
-def _connect(settings: Settings, timeout: float) -> None:
+def connect(settings: Settings, timeout: float) -> None:
     """Raises OSError unless the server answers, be it to refuse.
 
     wandb.init alone takes its whole timeout to notice a refused connection, and W&B 0.28 far longer (measured).

@@ -30,6 +30,7 @@ class OfflineRun:
         self.summary: dict[str, Any] = {}
         self.config: dict[str, Any] = {}
         self.axes: dict[str, str] = {}
+        self.artifacts: list[Any] = []
         self.exit_code: int | None = None  # None: the run was never ended
         for record in map(Record.FromString, payloads(file.read_bytes())):
             self._take(record)
@@ -48,9 +49,14 @@ class OfflineRun:
         elif kind == "metric":
             self.axes[record.metric.name or record.metric.glob_name] = record.metric.step_metric
         elif kind == "artifact":
-            self.artifact = record.artifact
+            self.artifacts.append(record.artifact)
         elif kind == "exit":
             self.exit_code = record.exit.exit_code
+
+    def table(self, key: str) -> dict[str, Any]:
+        """The columns and data of a logged table."""
+        (row,) = (row for row in self.history if f"{key}.path" in row)
+        return json.loads(self.file(row, key).read_text())  # type: ignore[no-any-return]
 
     def file(self, row: dict[str, Any], key: str) -> Path:
         """The media file that a row of the history refers to."""

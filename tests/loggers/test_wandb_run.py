@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from pytorch_lightning.utilities import rank_zero_only
 
+from semigan_pl.loggers.score_charts import histogram_rows, roc_rows
 from semigan_pl.loggers.wandb_run import WandbRun
 from semigan_pl.report import pictures
 from semigan_pl.report.run_files import read_run
@@ -38,7 +39,11 @@ def test_an_offline_run_holds_everything(run_folder: Path, capsys: pytest.Captur
     assert (found.run.project, found.run.entity, found.run.display_name) == ("tests", "team", "run")
     assert (list(found.run.tags), found.run.run_group) == (["a", "b"], "")
     assert {"images_seen": "", "*": "images_seen"}.items() <= found.axes.items()
-    assert found.config == {"_wandb": {}, "model": {"gamma": 0.5}, "seed": 3, "checkpoint": None}
+    typed = "python run.py data=digits model.gamma=0.5 'data.normal_classes=[8]' 'name=two words'"
+    expected = {"_wandb": {}, "model": {"gamma": 0.5}, "seed": 3, "checkpoint": None, "command": typed}
+    charts = {f"_wandb.visualize.{name}": found.config.pop(f"_wandb.visualize.{name}") for name in ("roc", "scores")}
+    assert found.config == expected
+    assert [one["panel_type"] for one in charts.values()] == ["Vega2", "Vega2"]
     curve = [(row["images_seen"], row["train/d_adversarial"]) for row in found.history[:2]]
     assert curve == [(64, 64 / 3), (128, 128 / 3)]
     assert all("images_seen" in row for row in found.history)
@@ -71,15 +76,14 @@ def test_the_table_shows_each_example_with_its_score_and_pictures(run_folder: Pa
     wandb_run.log_run(run_folder, {})
     wandb_run.close()
     found = OfflineRun(run_folder)
-    (row,) = (row for row in found.history if "examples.path" in row)
-    table = json.loads(found.file(row, "examples").read_text())
+    table = found.table("examples")
     written = ["index", "kind", "path", "class", "label", "score", "decision"]
     assert table["columns"] == [*written, "input", "reconstruction", "difference"]
     scores = np.genfromtxt(run_folder / "scores.csv", delimiter=",", skip_header=1, usecols=(0, 4), max_rows=9)
     assert [cells[0] for cells in table["data"]] == [*range(1000, 1009)]
     assert np.array_equal([[cells[0], cells[5]] for cells in table["data"]], scores)
     assert Counter(cells[1] for cells in table["data"]) == {"normal": 3, "anomalous": 3, "missed": 2, "false alarm": 1}
-    images = [entry for entry in found.artifact.manifest.contents if entry.path.endswith(".png")]
+    images = [entry for one in found.artifacts for entry in one.manifest.contents if entry.path.endswith(".png")]
     assert len(images) == 9 * 3
     for entry in images:
         assert run_folder in Path(entry.local_path).parents
@@ -88,6 +92,33 @@ def test_the_table_shows_each_example_with_its_score_and_pictures(run_folder: Pa
     drawn = [pictures.drawn_tiles(examples, row, pictures.map_scale(examples)).values() for row in range(9)]
     expected = Counter(tile.tobytes() for tiles in drawn for tile in tiles)
     assert Counter(Image.open(entry.local_path).convert("RGB").tobytes() for entry in images) == expected
+
+
+def test_charts_that_lie_over_those_of_other_runs(run_folder: Path) -> None:
+    wandb_run = logger(run_folder)
+    wandb_run.log_run(run_folder, json.loads((run_folder / "metrics.json").read_text()))
+    wandb_run.close()
+    found, run = OfflineRun(run_folder), read_run(run_folder)
+    for name, rows in (("roc", roc_rows(run)), ("scores", histogram_rows(run))):
+        table = found.table(f"{name}_table")
+        assert table["data"] == [list(row) for row in rows]
+        panel = found.config[f"_wandb.visualize.{name}"]["panel_config"]
+        assert list(panel["fieldSettings"].values()) == table["columns"]
+        (query,) = panel["userQuery"]["queryFields"]
+        keys = [field["args"][0]["value"] for field in query["fields"] if field["name"] == "summaryTable"]
+        assert keys == [f"{name}_table"]
+        assert f"{name}_table" in found.summary or f"{name}_table.path" in found.history[-1]
+
+
+def test_the_numbers_that_runs_are_compared_by_have_a_place_on_the_gamma_axis(run_folder: Path) -> None:
+    metrics = json.loads((run_folder / "metrics.json").read_text())
+    wandb_run = logger(run_folder)
+    wandb_run.log_run(run_folder, metrics)
+    wandb_run.close()
+    (row,) = (row for row in OfflineRun(run_folder).history if "gamma" in row)
+    assert (row["gamma"], row["images_seen"]) == (0.5, 7680)
+    assert row["test/auroc"] == metrics["test/auroc"]
+    assert row["test/auroc_unseen"] == metrics["test/auroc_unseen"]
 
 
 def test_a_run_that_was_not_reported_ends_as_failed(tmp_path: Path) -> None:

@@ -83,21 +83,21 @@ def test_online_without_a_key_goes_on_offline(nobody: Path, capsys: pytest.Captu
 
 
 def test_a_key_in_netrc_counts_for_its_server_only(nobody: Path) -> None:
-    assert not wandb_session._has_key(settings())
+    assert not wandb_session.has_key(settings())
     (nobody / ".netrc").write_text(f"machine api.wandb.ai\n  login user\n  password {KEY}\n")
-    assert wandb_session._has_key(settings())
-    assert not wandb_session._has_key(settings(base_url="https://wandb.example.org"))
+    assert wandb_session.has_key(settings())
+    assert not wandb_session.has_key(settings(base_url="https://wandb.example.org"))
 
 
 @pytest.mark.usefixtures("nobody")
 def test_any_answer_counts_but_of_a_server_that_is_down() -> None:
     for status in (200, 401, 404):
         with server(status) as address:
-            wandb_session._connect(settings(base_url=address), 5)
+            wandb_session.connect(settings(base_url=address), 5)
     with server(503) as address, pytest.raises(OSError, match="503"):
-        wandb_session._connect(settings(base_url=address), 5)
+        wandb_session.connect(settings(base_url=address), 5)
     with pytest.raises(OSError, match="refused"):
-        wandb_session._connect(settings(base_url=deaf()), 5)
+        wandb_session.connect(settings(base_url=deaf()), 5)
 
 
 def record(folder: Path) -> OfflineRun:
