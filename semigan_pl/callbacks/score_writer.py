@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,7 +30,6 @@ from semigan_pl.evaluation.scores import (
     summarize_test,
     summarize_validation,
 )
-from semigan_pl.methods.base import AnomalyModule
 from semigan_pl.types import Batch, Prediction
 
 T = TypeVar("T")
@@ -61,7 +60,8 @@ def _numpy(values: Tensor) -> NDArray[np.float32]:
 
 
 class ScoreWriter(Callback):
-    """Calibrates after validation; after the test writes `scores.csv` and `examples.npz`, and keeps the `metrics`.
+    """Calibrates after validation and writes `validation.csv`; after the test writes `scores.csv` and `examples.npz`.
+    Keeps the `metrics` of both.
 
     Where the data set says which pixels are defective, the anomaly maps are measured against them.
 
@@ -117,8 +117,13 @@ class ScoreWriter(Callback):
         pl_module.calibrate(table, scored.pixels.quantile(MAP_SHARE))
         own = {name: torch.from_numpy(values) for name, values in table.terms.items()}
         complete = pl_module.decision.complete(own, pl_module.calibration)
-        terms = {name: values.numpy() for name, values in complete.items()}
-        self.metrics |= summarize_validation(table._replace(terms=terms), pl_module.decision.score)
+        table = table._replace(terms={name: values.numpy() for name, values in complete.items()})
+        if trainer.is_global_zero:
+            data: Any = trainer.datamodule  # type: ignore[attr-defined]
+            kinds = np.where(table.labels == 1, "known", "pool")  # a class would tell what the pool hides
+            columns = {"kind": kinds, "score": table.terms[pl_module.decision.score]}
+            write_scores(Path(trainer.default_root_dir) / "validation.csv", table, columns, data.path_of)
+        self.metrics |= summarize_validation(table, pl_module.decision.score)
         self.metrics |= {f"val/threshold_{name}": cut for name, cut in pl_module.calibration.thresholds.items()}
 
     def on_test_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:
@@ -144,10 +149,12 @@ class ScoreWriter(Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         classes = np.array([data.class_name_of(int(index)) for index in table.indices])
         folder = Path(trainer.default_root_dir)
-        self._write(folder / "scores.csv", table, classes, pl_module, data)
         scored.keeper.save(folder / "examples.npz")
         known = data.summary()["known_classes"]
         score, threshold = pl_module.decision.score, pl_module.threshold
+        scores = table.terms[score]
+        columns = {"class": classes, "label": table.labels, "score": scores, "decision": decide(scores, threshold)}
+        write_scores(folder / "scores.csv", table, columns, data.path_of)
         self.metrics |= summarize_test(table, score, threshold, classes, known, self.metric_functions)
         if n_images := len(scored.images_with_truth):
             self.metrics |= summarize_pixels(scored.pixels, n_images)
@@ -176,16 +183,17 @@ class ScoreWriter(Callback):
         self._earlier, self._own, self._journal = Scored(self.examples), Scored(self.examples), None
         return together
 
-    def _write(self, path: Path, table: ScoreTable, classes: np.ndarray, module: AnomalyModule, data: Any) -> None:
-        scores = table.terms[module.decision.score]
-        with (
-            replacing(path) as partial,
-            partial.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
-        ):
-            writer = csv.writer(file)
-            writer.writerow(["index", "path", "class", "label", "score", "decision", *table.terms])
-            decisions = decide(scores, module.threshold)
-            for row, index in enumerate(table.indices.tolist()):
-                terms = [repr(float(values[row])) for values in table.terms.values()]
-                score, label = repr(float(scores[row])), int(table.labels[row])
-                writer.writerow([index, data.path_of(index), classes[row], label, score, decisions[row], *terms])
+
+def write_scores(
+    path: Path, table: ScoreTable, columns: Mapping[str, np.ndarray], path_of: Callable[[int], str]
+) -> None:
+    """Writes a row per image: its index, its path, the `columns`, and every term; numbers to the last bit."""
+    indices = table.indices.tolist()
+    values = [column.tolist() for column in (*columns.values(), *table.terms.values())]
+    with (
+        replacing(path) as partial,
+        partial.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(["index", "path", *columns, *table.terms])
+        writer.writerows(zip(indices, map(path_of, indices), *values, strict=True))

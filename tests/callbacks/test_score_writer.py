@@ -112,6 +112,19 @@ def test_validation_calibrates(finished: Finished) -> None:
         assert writer.metrics[f"val/threshold_{name}"] == cut
 
 
+def test_validation_scores_are_kept_and_what_the_pool_hides_is_not(finished: Finished) -> None:
+    _, module, folder = finished
+    with (folder / "validation.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["index", "path", "kind", "score", *TERMS, "fused"]
+    assert [int(row["index"]) for row in rows] == list(range(N))
+    assert rows[0]["path"] == "test/dirt, 0.png"
+    assert [row["kind"] for row in rows] == ["known" if label else "pool" for label in LABELS.tolist()]
+    for name, values in module.decision.complete(TERMS, module.calibration).items():
+        assert np.array_equal(np.array([float(row[name]) for row in rows], dtype=np.float32), values.numpy()), name
+    assert [row["score"] for row in rows] == [row["fused"] for row in rows]
+
+
 def test_every_image_has_one_row_in_order(finished: Finished) -> None:
     _, module, folder = finished
     rows = rows_of(folder)
