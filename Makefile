@@ -8,7 +8,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/installed
 
-.PHONY: help env demo test lint format clean distclean study-mnist study-digits study-photos study-look study-growing study-search table-mnist table2 bench-training bench-search bench-ganomaly bench-rgraph bench-baselines
+.PHONY: help env demo test lint format clean distclean study-mnist study-gamma study-digits study-photos study-look study-growing study-search table-mnist table2 bench-training bench-search bench-ganomaly bench-rgraph bench-baselines launchers
 
 help:  ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,10 @@ format: $(STAMP)  ## let ruff rewrite the files in its style
 study-mnist: $(STAMP)  ## two hours on 2 cores: gamma under contamination; MNIST=folder
 	@bash experiments/mnist_gamma/run.sh "$(MNIST)"
 	@$(RUN) experiments/mnist_gamma/collect.py multirun/mnist_gamma
+
+study-gamma: $(STAMP)  ## five hours on 2 cores, goes on where it stopped: gamma, known anomalies, losses, figures; MNIST=folder
+	@for study in gamma_x_contamination known losses figures; do bash experiments/gamma_studies.sh $$study "$(MNIST)" || exit 1; done
+	@bash experiments/gamma_studies.sh collect "$(MNIST)"
 
 study-digits: $(STAMP)  ## half an hour: the demo on three seeds, and with one kind of anomaly hidden at a time
 	@bash experiments/digits_demo/run.sh
@@ -74,6 +78,10 @@ bench-rgraph: $(STAMP)  ## minutes: R-graph's elastic nets beside scikit-learn's
 
 bench-baselines: $(STAMP)  ## an hour: time and memory of the classical baselines against the number of points
 	@$(RUN) benchmarks/baselines.py outputs/baselines
+
+launchers: $(STAMP)  ## 5 minutes: install joblib, submitit, Ray and Optuna, and run small sweeps through each of them
+	@$(RUN) -m pip install --disable-pip-version-check --quiet -c constraints.txt -e ".[sweeps]"
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/tasks/test_sweep_launchers.py
 
 clean:  ## delete caches; outputs/, multirun/ and .venv stay
 	@rm -rf build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache

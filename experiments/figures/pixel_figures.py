@@ -1,9 +1,10 @@
-"""The paper's figures 4 and 5 from one finished run with normal class 0.
+"""The paper's figures 4 and 5 from finished runs with normal class 0, one for each seed.
 
-    python experiments/mnist_gamma/pixel_figures.py RUN_FOLDER
+    python experiments/figures/pixel_figures.py RUN_FOLDER...
 
-Figure 4: input, reconstruction and difference of normal (0) and anomalous (1) images. Figure 5: histogram of the pixel
-differences abs(x - G(z)) of labels 0 and 6 under the same model, 100 images each, averaged over the images.
+Figure 4, of the first run: input, reconstruction and difference of normal (0) and anomalous (1) images. Figure 5:
+histogram of the pixel differences abs(x - G(z)) of labels 0 and 6 under the same model, 100 images each, averaged over
+the images; a thin line for each run, a thick one for their mean.
 """
 
 from __future__ import annotations
@@ -57,36 +58,47 @@ def figure_4(normal: tuple[Tensor, Prediction], anomalous: tuple[Tensor, Predict
     figure.savefig(HERE / "figure4.png", dpi=130)
 
 
-def figure_5(maps: dict[str, Tensor]) -> None:
+def figure_5(found: dict[str, list[Tensor]]) -> None:
+    """Differences of each label, (100, 1, H, W) from each run."""
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axis = figure.subplots()
     rows = []
-    for (label, differences), (colour, style) in zip(maps.items(), (("#0072B2", "-"), ("#D55E00", "--")), strict=True):
-        counts = np.mean([np.histogram(image.numpy(), BINS)[0] for image in differences], axis=0)
-        axis.stairs(counts, BINS, color=colour, linestyle=style, linewidth=1.8, label=f"label {label}")
-        rows += [[label, f"{low:.2f}", f"{count:.3f}"] for low, count in zip(BINS, counts, strict=False)]
-        print(f"label {label}: mean pixel difference {float(differences.mean()):.4f}")
+    for (label, runs), (colour, style) in zip(found.items(), (("#0072B2", "-"), ("#D55E00", "--")), strict=True):
+        counts = np.array([np.mean([np.histogram(one.numpy(), BINS)[0] for one in run], axis=0) for run in runs])
+        for one in counts:
+            axis.stairs(one, BINS, color=colour, linestyle=style, linewidth=0.6, alpha=0.6)
+        mean = counts.mean(axis=0)
+        axis.stairs(mean, BINS, color=colour, linestyle=style, linewidth=1.8, label=f"label {label}")
+        rows += [
+            [label, f"{low:.2f}", *(f"{c:.3f}" for c in column)] for low, column in zip(BINS, counts.T, strict=False)
+        ]
+        means = [float(run.mean()) for run in runs]
+        deviation = f" ± {np.std(means, ddof=1):.4f}" if len(means) > 1 else ""
+        print(f"label {label}: mean pixel difference {np.mean(means):.4f}{deviation} ({len(means)} runs)")
     axis.set(yscale="log", xlabel="pixel difference abs(x - G(z))", ylabel="pixels per image (mean of 100)")
     axis.legend(frameon=False)
     figure.savefig(HERE / "figure5.png", dpi=130)
+    head = ["label", "difference_from", *(f"run_{number}" for number in range(len(rows[0]) - 2))]
     with (HERE / "figure5.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([["label", "difference_from", "pixels_per_image"], *rows])
+        csv.writer(file, lineterminator="\n").writerows([head, *rows])
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    folder = Path(sys.argv[1])
+def inspected(folder: Path) -> dict[str, tuple[Tensor, Prediction]]:
+    """Test images of a run and what it makes of them, by label."""
     config = OmegaConf.load(folder / ".hydra" / "config.yaml")
     data = instantiate(config.data.module, _convert_="all")
     data.setup()
     model = instantiate(config.model, _convert_="all")
     model.load_state_dict(read_checkpoint(folder / "checkpoints" / "last.ckpt")["state_dict"])
-    inspected = {}
-    for name, n in (("0", 100), ("6", 100), ("1", 6)):
-        images = images_of(data, name, n)
-        inspected[name] = (images, model.predict(images))
-    figure_4(inspected["0"], inspected["1"])
-    figure_5({name: inspected[name][1].anomaly_map for name in ("0", "6")})  # type: ignore[misc]
+    images = {name: images_of(data, name, n) for name, n in (("0", 100), ("6", 100), ("1", 6))}
+    return {name: (several, model.predict(several)) for name, several in images.items()}
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    runs = [inspected(Path(folder)) for folder in sys.argv[1:]]
+    figure_4(runs[0]["0"], runs[0]["1"])
+    figure_5({name: [run[name][1].anomaly_map for run in runs] for name in ("0", "6")})  # type: ignore[misc]
 
 
 if __name__ == "__main__":
