@@ -125,7 +125,7 @@ def table(groups: dict[Setting, list[Row]]) -> str:
 def in_words(one: Estimate | None) -> tuple[str, str]:
     if one is None or one.deviation is None:
         return ("" if one is None else f"{one.mean:.3f}"), ""
-    return f"{one.mean:.3f} ± {one.deviation:.3f}", f"{one.low:.3f} to {one.high:.3f}"
+    return f"{one.mean:.3f} ± {one.deviation:.3f}", f"{one.low:.3f} to {min(1.0, one.high):.3f}"
 
 
 def gain(groups: dict[Setting, list[Row]], setting: Setting, column: str) -> tuple[str, str]:
@@ -156,7 +156,7 @@ def draw(study: Study, rows: Sequence[Row], path: Path) -> None:
                 axes.set_title(view.title, fontsize=10)
             else:
                 axes.set_xlabel(study.x)
-        across[0].set_ylabel(f"AUROC of the score `{score}`")
+        across[0].set_ylabel(f"AUROC of the score {score}")
     handles = {
         label: handle for axes in panels.flat for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
