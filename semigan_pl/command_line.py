@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -38,6 +39,11 @@ def job_folder(overrides: str) -> str:
 
 
 OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
+
+
+def as_typed(path: Path) -> Path:
+    """A path as one would type it here: what is kept of it is then the same on another machine."""
+    return Path(os.path.relpath(path)) if path.is_relative_to(Path.cwd()) else path
 
 
 def quoted(argument: str) -> str:

@@ -23,7 +23,7 @@ import yaml
 LOADER: Any = getattr(
     yaml, "CSafeLoader", yaml.SafeLoader
 )  # libyaml's, ten times as fast, where PyYAML was built with it
-FAILURE = "failure.txt"  # what a job of a multirun leaves where it fails
+FAILURE = "failure.txt"  # in the folder of a multirun's job: why it failed, until it is tried again
 MARKS = (".hydra", "metrics.json", "data.json", FAILURE)  # one of them makes a folder a run's
 LOGS = ("output.log", "log.txt")  # they do too, unless runs lie below: somebody's log may lie beside them
 COLUMNS = ("index", "label", "score")  # of scores.csv

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from semigan_pl.evaluation.intervals import Estimate
+from semigan_pl.report import page
 from semigan_pl.report.comparison_latex import escaped
 from semigan_pl.report.sweep_files import SweepRun
 from semigan_pl.report.sweep_settings import Settings, shown
@@ -30,7 +30,7 @@ class Sweep(NamedTuple):
 
 def command(run: SweepRun) -> str:
     """What to type to repeat a run; empty where it is not known."""
-    return shlex.join(["python", "run.py", *run.overrides]) if run.overrides else ""
+    return page.command(run.overrides) if run.overrides else ""
 
 
 def lead(sweep: Sweep) -> list[str]:

@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig
 from rich.console import Console
 
+from semigan_pl.command_line import as_typed
 from semigan_pl.report.sweep_files import find_runs
 from semigan_pl.report.sweep_page import write_sweep
 from semigan_pl.settings import option_of
@@ -26,8 +27,7 @@ def compare(config: DictConfig) -> None:
     folder = _folder(Path(config.run))
     title = "Comparison of " + (", ".join(map(str, places)) if isinstance(places, ListConfig) else str(places))
     page = write_sweep(folder, title, folders)
-    shown = os.path.relpath(page) if page.is_relative_to(Path.cwd()) else page
-    Console().print(f"{len(folders)} runs compared: {shown}", markup=False, highlight=False, soft_wrap=True)
+    Console().print(f"{len(folders)} runs compared: {as_typed(page)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _folder(run: Path) -> Path:

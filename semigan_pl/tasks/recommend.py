@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import shlex
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,10 +21,11 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from semigan_pl.checks import number, share
-from semigan_pl.command_line import job_folder
+from semigan_pl.command_line import as_typed, job_folder
 from semigan_pl.evaluation.contamination import estimate_contamination, mean_share
 from semigan_pl.evaluation.delong import ranked
 from semigan_pl.evaluation.gamma_choice import Measured, choose, proposed_gammas
+from semigan_pl.report.page import command
 from semigan_pl.report.recommendation import (
     HeldOut,
     Recommendation,
@@ -34,6 +34,7 @@ from semigan_pl.report.recommendation import (
     write_recommendation,
 )
 from semigan_pl.settings import option_of
+from semigan_pl.tasks.settle import without_sweep
 
 GAMMA, SEED = "model.gamma", "seed"
 Job = list[str]
@@ -108,11 +109,11 @@ def recommend(
         objectives={gamma: [each.objective for each in runs[gamma]] for gamma in gammas},
         measured=measured,
         choice=choice,
-        trained=[_shown(each.folder) for each in runs[choice.gamma]],
-        command=_command([*fixed, *seeds[0], f"{GAMMA}={choice.gamma:g}"]),
+        trained=[str(as_typed(each.folder)) for each in runs[choice.gamma]],
+        command=command(without_sweep([*fixed, *seeds[0], f"{GAMMA}={choice.gamma:g}"])),
     )
     page = write_recommendation(_folder(config), found)
-    print("", *summary(found), f"Why, and from what: {_shown(page)}", sep="\n", flush=True)
+    print("", *summary(found), f"Why, and from what: {as_typed(page)}", sep="\n", flush=True)
 
 
 def typed(overrides: Sequence[Override]) -> tuple[Job, list[Job]]:
@@ -200,17 +201,7 @@ def _measured(runs: Sequence[Run], objective: str) -> Measured | None:
     return Measured(values[0], 0.0 if area is None else float(np.sqrt(np.sum(area.influence**2))))
 
 
-def _command(overrides: Sequence[str]) -> str:
-    return shlex.join(["python", "run.py", *(each for each in overrides if option_of(each) != "sweep")])
-
-
 def _folder(config: DictConfig) -> Path:
     """Beside the jobs, and named like them by what is typed: another setting is another question."""
     place = config.hydra.job.override_dirname
     return Path(config.hydra.sweep.dir) / job_folder(",".join(["recommendation", *([place] if place else [])]))
-
-
-def _shown(path: Path) -> str:
-    """A path as one would type it here."""
-    path = path.absolute()
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

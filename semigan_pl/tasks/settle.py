@@ -32,7 +32,7 @@ def settle(config: DictConfig) -> tuple[DictConfig, list[str]]:
 def holds(folder: Path, typed: Iterable[str]) -> bool:
     """Whether a folder holds a run of the same command, in whatever order it was typed."""
     file = _overrides(folder)
-    return file.is_file() and sorted(_without_sweep(OmegaConf.load(file))) == sorted(typed)
+    return file.is_file() and sorted(without_sweep(OmegaConf.load(file))) == sorted(typed)
 
 
 def _overrides(folder: Path) -> Path:
@@ -46,10 +46,11 @@ def is_multirun() -> bool:
 
 def typed_overrides() -> list[str]:
     """What to type for this run alone: of a multirun's job without the sweep, whose values Hydra has put in."""
-    return _without_sweep(HydraConfig.get().overrides.task)
+    return without_sweep(HydraConfig.get().overrides.task)
 
 
-def _without_sweep(overrides: Iterable[Any]) -> list[str]:
+def without_sweep(overrides: Iterable[Any]) -> list[str]:
+    """Overrides but for `+sweep=`."""
     return [str(override) for override in overrides if option_of(str(override)) != "sweep"]
 
 

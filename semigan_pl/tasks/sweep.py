@@ -19,13 +19,13 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from semigan_pl.atomic import write_bytes
-from semigan_pl.command_line import BAD_INPUT, sentence
+from semigan_pl.command_line import BAD_INPUT, as_typed, sentence
+from semigan_pl.report.sweep_files import FAILURE
 from semigan_pl.tasks.held import held
 from semigan_pl.tasks.multirun import Note, leave
 from semigan_pl.tasks.settle import holds, inherited, typed_overrides
 from semigan_pl.tasks.training import check_unchanged
 
-FAILURE = "failure.txt"  # in a job's folder: why it failed, until it is tried again
 OUTPUT = "output.log"  # in a job's folder: what it says, where others speak at the same time
 ONE_BY_ONE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 Task = Callable[[DictConfig], float | None]
@@ -40,24 +40,28 @@ def job(task: Task, config: DictConfig) -> float | None:
     folder, begun = Path(config.run), time.monotonic()
     try:
         if config.task != "fit":
-            with _heard_apart(folder):
-                objective = task(config)
-            _tell(folder, "done", seconds=time.monotonic() - begun)
-            return objective
-        with held(folder / ".lock", f"{_shown(folder)} is being worked on by another command: waiting for it"):
+            return _worked(task, config, begun)
+        with held(folder / ".lock", f"{as_typed(folder)} is being worked on by another command: waiting for it"):
             if holds(folder, typed_overrides()) and (earlier := _metrics(folder)) is not None:
                 check_unchanged(folder, inherited(config))
-                objective = earlier["objective"]
+                objective: float | None = earlier["objective"]
                 _tell(folder, f"finished earlier, {config.objective} {_number(objective)}")
                 return objective
             (folder / FAILURE).unlink(missing_ok=True)
-            with _heard_apart(folder):
-                objective = task(config)
-            _tell(folder, f"{config.objective} {_number(objective)}", seconds=time.monotonic() - begun)
-            return objective
+            return _worked(task, config, begun)
     except Exception as error:
         _fail(error, folder, time.monotonic() - begun)
         return None
+
+
+def _worked(task: Task, config: DictConfig, begun: float) -> float | None:
+    """Does the task, and tells what came of it."""
+    folder = Path(config.run)
+    with _heard_apart(folder):
+        objective = task(config)
+    said = f"{config.objective} {_number(objective)}" if config.task == "fit" else "done"
+    _tell(folder, said, seconds=time.monotonic() - begun)
+    return objective
 
 
 @contextmanager
@@ -103,13 +107,8 @@ def _fail(error: Exception, folder: Path, seconds: float) -> None:
 
 def _tell(folder: Path, said: str, seconds: float | None = None, failed: bool = False) -> None:
     hydra = HydraConfig.get()
-    leave(hydra.callbacks["multirun"]["notes"], hydra.job.num, Note(_shown(folder), said, failed, seconds))
+    leave(hydra.callbacks["multirun"]["notes"], hydra.job.num, Note(str(as_typed(folder)), said, failed, seconds))
 
 
 def _number(objective: float | None) -> str:
     return "undefined" if objective is None else f"{objective:.4g}"
-
-
-def _shown(folder: Path) -> str:
-    """A folder as one would type it here."""
-    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)

@@ -5,7 +5,6 @@ Started again, it goes on where it was stopped: what is finished is not made aga
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from semigan_pl.checks import number, whole
+from semigan_pl.command_line import as_typed
 from semigan_pl.tasks.standing import Standing
 from semigan_pl.tasks.study import alone, ended_by_signals, work_off
 from semigan_pl.tasks.table_plan import make_plan
@@ -22,7 +22,7 @@ def table(config: DictConfig) -> None:
     """Makes the runs that `config.table` wants and that are not finished; after each, its files are written anew."""
     if OmegaConf.select(config, "table") is None:
         raise ValueError("task=table needs a table: add +experiment=table_mnist, or +table=... with one of conf/table")
-    folder = _relative(Path(config.run))
+    folder = as_typed(Path(config.run))
     options: dict[str, Any] = OmegaConf.to_container(config.table, resolve=True)  # type: ignore[assignment]
     at_once = whole("table.at_once", options["at_once"], least=0)
     threads = whole("table.threads", options["threads"], least=1)
@@ -37,8 +37,3 @@ def table(config: DictConfig) -> None:
             standing.stop()
             raise
         standing.conclude()
-
-
-def _relative(folder: Path) -> Path:
-    """As one would type it here: the commands that are kept are then the same on another machine."""
-    return Path(os.path.relpath(folder)) if folder.is_relative_to(Path.cwd()) else folder

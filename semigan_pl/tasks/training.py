@@ -23,43 +23,38 @@ LAST = Path("checkpoints") / "last.ckpt"
 TAKEN_OVER = Path("checkpoints") / "taken_over.txt"  # where the curves in metrics.csv are another run's
 COUNT = "images_seen"  # first column of metrics.csv
 TRAINED = Path("checkpoints") / "training.txt"  # which training has made the checkpoint; not there until it is over
+# Where a run lies, what it shows and where it is sent
+OUTSIDE = (
+    *("task", "name", "run", "runs", "checkpoint", "cards", "overlays", "logger"),
+    *("data.cache_dir", "data.module.cache", "data.cache_memory_mb"),
+    *("callbacks.progress_bar", "callbacks.score_writer"),
+)
 # All that training does not depend on. Whatever is not named here counts, so that a new option is safe at first.
 NO_PART = (
-    *("task", "name", "run", "runs", "checkpoint", "objective", "cards", "overlays", "logger"),
-    "trainer.default_root_dir",
-    *("search", "model.search", "model.decision", "metrics", "callbacks.score_writer", "callbacks.progress_bar"),
-    *("data.cache_dir", "data.module.cache", "data.cache_memory_mb"),
+    *OUTSIDE,
+    *("objective", "trainer.default_root_dir", "search", "model.search", "model.decision", "metrics"),
 )
-
-
 # What may differ between two runs of the same command
-NO_MATTER = (
-    *("task.", "name.", "run.", "runs.", "checkpoint.", "cards.", "overlays.", "logger.", "trainer.", "block_size."),
-    *("data.cache_dir.", "data.module.cache.", "data.cache_memory_mb.", "data.download.", "data.source.download."),
-    *("callbacks.progress_bar.", "callbacks.score_writer.", "callbacks.checkpoint."),
-)
+NO_MATTER = (*OUTSIDE, "trainer", "block_size", "data.download", "data.source.download", "callbacks.checkpoint")
 
 
 def training_hash(config: DictConfig) -> str:
     """Names a training: two settled configs that agree in all that training depends on share the name."""
     settings = OmegaConf.to_container(config, resolve=True)
-    beginnings = tuple(f"{option}." for option in NO_PART)
-    lines = (f"{option}.={value!r}" for option, value in _values(settings))
-    counted = [line for line in lines if not line.startswith(beginnings)]
+    counted = [f"{option}.={value!r}" for option, value in _values(settings) if not _is_of(option, NO_PART)]
     return hashlib.sha256("\n".join(sorted(counted)).encode()).hexdigest()[:16]
 
 
 def changed(folder: Path, config: DictConfig) -> list[str]:
     """Options that the run in a folder has otherwise than this settled config, e.g. `model.gamma=1, now 0.5`.
 
-    Options that only one of them has came or went with a version. Where a run lies, what it shows and where it is sent
-    count for nothing.
+    Options that only one of them has came or went with a version; those of NO_MATTER count for nothing.
     """
     file = folder / ".hydra" / "config.yaml"
     if not file.is_file():
         return []
     earlier, now = (dict(_values(OmegaConf.to_container(one, resolve=True))) for one in (OmegaConf.load(file), config))
-    both = [option for option in now if option in earlier and not f"{option}.".startswith(NO_MATTER)]
+    both = [option for option in now if option in earlier and not _is_of(option, NO_MATTER)]
     return [f"{option}={earlier[option]}, now {now[option]}" for option in both if earlier[option] != now[option]]
 
 
@@ -89,8 +84,8 @@ def shared_training(config: DictConfig) -> Iterator[None]:
     if not is_multirun() or config.checkpoint is not None:
         yield
         return
-    check_unchanged(Path(config.run), config)
     folder, training = Path(config.run), training_hash(config)
+    check_unchanged(folder, config)
     place = Path(HydraConfig.get().sweep.dir).absolute() / ".trainings" / training  # holds the folder of who trains
     waiting = f"{folder.name} waits for a job with the same training"
     with held(place, waiting, needless=lambda: has_trained(_trainer_of(place), training)):
@@ -131,6 +126,11 @@ def curves_taken_over(folder: Path) -> Iterator[tuple[dict[str, float], int]]:
         for row in csv.DictReader(file):
             yield {name: float(value) for name, value in row.items() if value and name != COUNT}, int(row[COUNT])
     mark.unlink()
+
+
+def _is_of(option: str, parts: tuple[str, ...]) -> bool:
+    """Whether an option is one of these, or lies below one."""
+    return f"{option}.".startswith(tuple(f"{part}." for part in parts))
 
 
 def _values(node: Any, above: str = "") -> Iterator[tuple[str, Any]]:
