@@ -11,7 +11,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from semigan_pl.command_line import BAD_INPUT, CONF, PATHS, quoted, sentence
+from semigan_pl.command_line import BAD_INPUT, CONF, PATHS, in_full, sentence
 from semigan_pl.tasks.audit import audit
 from semigan_pl.tasks.check import check
 from semigan_pl.tasks.compare import compare
@@ -66,7 +66,7 @@ def cli() -> None:
     global in_one_sentence
     if empty := [argument for argument in sys.argv[1:] if not argument or argument.rstrip("=") in PATHS]:
         sys.exit(f"error: {empty[0] or 'an argument'} is empty: give a value, or null for none")
-    sys.argv[1:] = [quoted(argument) for argument in sys.argv[1:]]
+    sys.argv[1:] = in_full(sys.argv[1:])
     in_one_sentence = not os.environ.get("HYDRA_FULL_ERROR")
     try:
         if in_one_sentence:

@@ -24,6 +24,7 @@ PATHS = (
     *("data.root", "data.clutter", "data.cache_dir", "data.known_list", "data.manifest"),
 )
 LONGEST = 200  # bytes of a folder's name: file systems take 255, and files beside it have longer ones
+OF_WANDB = ("logger.entity", "logger.project")  # of no other logger: W&B is meant
 ADDED = ("experiment", "sweep", "budget")  # groups without a default
 # shown as one sentence, without a traceback
 BAD_INPUT = (ValueError, OSError, FloatingPointError, HydraException, OmegaConfBaseException)
@@ -52,6 +53,17 @@ def quoted(argument: str) -> str:
     is_list = key == "runs" and path.startswith("[")
     needs_quotes = path and path[0] not in "'\"$" and not is_list and re.search(r"[^\w./,~-]", path, re.ASCII)
     return f'{key}="{path}"' if key in PATHS and needs_quotes else argument
+
+
+def in_full(arguments: Sequence[str]) -> list[str]:
+    """What is typed, as Hydra takes it: paths in quotes, `logger.entity=` and `logger.project=` as options of W&B."""
+    keys = [argument.partition("=")[0] for argument in arguments]
+    short = [key in OF_WANDB for key in keys]
+    full = [
+        argument.replace("logger.", "logger.wandb.", 1) if is_short else quoted(argument)
+        for argument, is_short in zip(arguments, short, strict=True)
+    ]
+    return [*full, "logger=wandb"] if any(short) and "logger" not in keys else full
 
 
 def sentence(error: BaseException, typed: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hydra.errors import InstantiationException
 
-from semigan_pl.command_line import job_folder, quoted, sentence
+from semigan_pl.command_line import in_full, job_folder, quoted, sentence
 from tests.commands import call
 
 
@@ -30,6 +30,16 @@ def test_paths_need_no_quotes_of_ones_own() -> None:
     assert quoted("data.root=") == "data.root="
     assert quoted("runs=[multirun/a,multirun/b]") == "runs=[multirun/a,multirun/b]"
     assert quoted("runs=multirun/a,gamma=1") == 'runs="multirun/a,gamma=1"'
+
+
+def test_an_option_of_wandb_alone_chooses_it() -> None:
+    assert in_full(["task=wandb_workspace", "logger.entity=me"]) == [
+        *("task=wandb_workspace", "logger.wandb.entity=me", "logger=wandb")
+    ]
+    both = ["logger=[wandb,tensorboard]", "logger.wandb.project=p"]
+    assert in_full(["logger=[wandb,tensorboard]", "logger.project=p"]) == both
+    assert in_full(both) == both
+    assert in_full(["-m", "seed=0,1"]) == ["-m", "seed=0,1"]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ NOTHING = (
     "holds no finished run that could be compared: make some with logger=wandb, and upload what was recorded offline "
     "(wandb sync RUN/wandb/offline-run-*)"
 )
-HOW = "python run.py task=wandb_workspace logger=wandb logger.wandb.entity=TEAM logger.wandb.project=PROJECT"
+HOW = "python run.py task=wandb_workspace logger.entity=TEAM logger.project=PROJECT"
 
 
 def wandb_workspace(config: DictConfig) -> None:

@@ -22,6 +22,7 @@ def test_every_job_is_a_run_of_its_own_in_the_group_of_the_sweep(tmp_path: Path)
     assert {one.run.run_group for one in found} == {"my_sweep"}
     assert {tuple(one.run.tags) for one in found} == {("contaminated",)}
     assert [one.run.display_name for one in found] == [folder.name for folder in folders]
+    assert not any("logger" in folder.name for folder in folders)  # where curves go is not what a job is
     assert [one.exit_code for one in found] == [0, 0]
     for one in found:
         assert any("train/d_adversarial" in row for row in one.history)

@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.usefixtures("nobody"),
     pytest.mark.filterwarnings("ignore:Pydantic V1 style:DeprecationWarning"),  # of that package
 ]
-TYPED = ("task=wandb_workspace", "logger=wandb", "logger.wandb.entity=team", "logger.wandb.project=p")
+TYPED = ("task=wandb_workspace", "logger.entity=team", "logger.project=p")
 
 
 class Server:
