@@ -8,7 +8,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/installed
 
-.PHONY: help env demo test lint format clean distclean study-mnist study-gamma study-digits study-photos study-look study-growing study-search table-mnist table2 bench-training bench-search bench-ganomaly bench-rgraph bench-baselines launchers
+.PHONY: help env demo test lint format clean distclean study-mnist study-gamma study-digits study-photos study-look study-growing study-search table-mnist table2 bench-training bench-search bench-ganomaly bench-rgraph bench-baselines bench-comparing launchers
 
 help:  ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -78,6 +78,9 @@ bench-rgraph: $(STAMP)  ## minutes: R-graph's elastic nets beside scikit-learn's
 
 bench-baselines: $(STAMP)  ## an hour: time and memory of the classical baselines against the number of points
 	@$(RUN) benchmarks/baselines.py outputs/baselines
+
+bench-comparing: $(STAMP)  ## a minute: task=compare over a thousand copies of a finished run; RUN_FOLDER=folder
+	@$(RUN) benchmarks/comparing.py "$(RUN_FOLDER)"
 
 # Without the constraints: Ray's launcher wants an older cloudpickle than joblib takes otherwise.
 launchers: $(STAMP)  ## 5 minutes: install joblib, submitit, Ray and Optuna, and run small sweeps through each of them

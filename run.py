@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import hydra
@@ -12,36 +13,19 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from semigan_pl.command_line import BAD_INPUT, CONF, PATHS, in_full, sentence
-from semigan_pl.tasks.audit import audit
-from semigan_pl.tasks.check import check
-from semigan_pl.tasks.compare import compare
-from semigan_pl.tasks.fit import fit
-from semigan_pl.tasks.multirun import failures_listed
-from semigan_pl.tasks.predict import predict
+from semigan_pl.tasks.multirun import failures_listed, is_multirun
 from semigan_pl.tasks.quiet import quieten
-from semigan_pl.tasks.report import report
-from semigan_pl.tasks.settle import is_multirun
-from semigan_pl.tasks.sweep import job
-from semigan_pl.tasks.table import table
-from semigan_pl.tasks.wandb_workspace import wandb_workspace
 
 in_one_sentence = False  # whether bad input ends in a sentence instead of a traceback: `cli` decides
-TASKS = {
-    "fit": fit,
-    "report": report,
-    "predict": predict,
-    "audit": audit,
-    "check": check,
-    "table": table,
-    "compare": compare,
-    "wandb_workspace": wandb_workspace,
-}
+TASKS = ("fit", "report", "predict", "audit", "check", "table", "compare", "wandb_workspace")
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(config: DictConfig) -> float | None:
     config.run = HydraConfig.get().runtime.output_dir  # a multirun job's folder is Hydra's choice
     if is_multirun():
+        from semigan_pl.tasks.sweep import job
+
         return job(task, config)  # the other jobs may take hours: it never raises
     try:
         return task(config)
@@ -55,10 +39,12 @@ def main(config: DictConfig) -> float | None:
 
 def task(config: DictConfig) -> float | None:
     """What `task=` names."""
-    quieten()
     if config.task not in TASKS:
         raise ValueError(f"task={config.task} is unknown: use one of {', '.join(TASKS)}")
-    return TASKS[config.task](config)
+    # Only now: torch takes seconds, which a slip of the keys or a comparison need not wait for.
+    module = import_module(f"semigan_pl.tasks.{config.task}")
+    quieten()  # after Lightning has set up its logging
+    return getattr(module, config.task)(config)  # type: ignore[no-any-return]
 
 
 def cli() -> None:

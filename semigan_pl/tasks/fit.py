@@ -33,9 +33,10 @@ from semigan_pl.settings import checkpoint_path
 from semigan_pl.tasks.earlier import check_continuable, check_unseen, take_gan
 from semigan_pl.tasks.facts import measured, run_facts
 from semigan_pl.tasks.launched import is_first_here
+from semigan_pl.tasks.multirun import is_multirun
 from semigan_pl.tasks.processes import is_first, leave_together, processes_to_start, run_in_processes, settle_devices
 from semigan_pl.tasks.quiet import quieten
-from semigan_pl.tasks.settle import is_multirun, settle
+from semigan_pl.tasks.settle import settle
 from semigan_pl.tasks.training import TRAINED, curves_taken_over, shared_training, training_hash
 
 

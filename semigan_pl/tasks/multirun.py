@@ -14,8 +14,10 @@ from threading import Event, Lock, Thread
 from typing import Any, ClassVar, NamedTuple
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from semigan_pl.atomic import write_json
@@ -132,6 +134,11 @@ class Listener(Thread):
         if not (worked and left > 0):
             return []
         return [f"about {duration((time.monotonic() - self._begun) / worked * left)} to go"]
+
+
+def is_multirun() -> bool:
+    """Whether this is a job of a multirun."""
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
 
 
 @contextmanager

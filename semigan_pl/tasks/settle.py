@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from semigan_pl.checkpoints import read_checkpoint
 from semigan_pl.checks import whole
 from semigan_pl.detector import Detector, load_detector
 from semigan_pl.settings import checkpoint_path, continued, inherit, option_of
+from semigan_pl.tasks.multirun import is_multirun
 
 
 def settle(config: DictConfig) -> tuple[DictConfig, list[str]]:
@@ -37,11 +37,6 @@ def holds(folder: Path, typed: Iterable[str]) -> bool:
 
 def _overrides(folder: Path) -> Path:
     return folder / ".hydra" / "overrides.yaml"
-
-
-def is_multirun() -> bool:
-    """Whether this is a job of a multirun."""
-    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
 
 
 def typed_overrides() -> list[str]:

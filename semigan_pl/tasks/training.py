@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from semigan_pl.atomic import replacing, write_bytes
 from semigan_pl.callbacks.checkpoint import keep_as
 from semigan_pl.tasks.held import held
-from semigan_pl.tasks.settle import is_multirun
+from semigan_pl.tasks.multirun import is_multirun
 
 LAST = Path("checkpoints") / "last.ckpt"
 TAKEN_OVER = Path("checkpoints") / "taken_over.txt"  # where the curves in metrics.csv are another run's

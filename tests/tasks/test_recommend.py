@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-import run
 from semigan_pl.evaluation.contamination import estimate_contamination
 from semigan_pl.evaluation.delong import ranked
+from semigan_pl.tasks import fit
 from semigan_pl.tasks.settle import settle
 from tests.commands import SMALL, Run, call
 
@@ -65,7 +65,7 @@ class FakeFit:
 @pytest.fixture
 def fake_fit(monkeypatch: pytest.MonkeyPatch) -> FakeFit:
     fake = FakeFit()
-    monkeypatch.setitem(run.TASKS, "fit", fake)
+    monkeypatch.setattr(fit, "fit", fake)
     return fake
 
 

@@ -13,10 +13,9 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-import run
 from semigan_pl.atomic import write_json
 from semigan_pl.callbacks.checkpoint import PeriodicCheckpoint
-from semigan_pl.tasks import multirun
+from semigan_pl.tasks import check, fit, multirun
 from semigan_pl.tasks.multirun import Note
 from semigan_pl.tasks.settle import settle
 from semigan_pl.tasks.sweep import FAILURE
@@ -48,7 +47,7 @@ class FakeFit:
 @pytest.fixture
 def fake_fit(monkeypatch: pytest.MonkeyPatch) -> FakeFit:
     fake = FakeFit()
-    monkeypatch.setitem(run.TASKS, "fit", fake)
+    monkeypatch.setattr(fit, "fit", fake)
     return fake
 
 
@@ -102,7 +101,7 @@ def test_a_failure_is_said_while_others_still_run(tmp_path: Path, monkeypatch: p
         told.extend(note.said for note in listener.told.values())
 
     told: list[str] = []
-    monkeypatch.setitem(run.TASKS, "fit", patient)
+    monkeypatch.setattr(fit, "fit", patient)
     result = call(tmp_path, "-m", "seed=0,1")
     assert told[0] == "odd"
     assert result.stderr.startswith("error: odd (elsewhere)\n")
@@ -187,7 +186,7 @@ def test_a_run_of_the_same_words_with_other_settings_is_left_alone(is_finished: 
 
 def test_every_task_may_be_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = []
-    monkeypatch.setitem(run.TASKS, "check", lambda config: done.append(config.seed))
+    monkeypatch.setattr(check, "check", lambda config: done.append(config.seed))
     for _ in range(2):  # they leave no marker: each time they are done
         assert call(tmp_path, "-m", "task=check", "seed=0,1").returncode == 0
     assert done == [0, 1, 0, 1]

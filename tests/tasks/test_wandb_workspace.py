@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import wandb
 
-import run as command_line
 from semigan_pl.tasks import wandb_workspace as task
 from tests.commands import call
 from tests.loggers.conftest import nobody
@@ -75,7 +74,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
         for gamma in (1, 0.5)
     ]
     server = Server(runs)
-    monkeypatch.setitem(command_line.TASKS, "wandb_workspace", task.wandb_workspace)
     monkeypatch.setattr(wandb, "Api", lambda: server)
     monkeypatch.setattr(task, "connect", lambda settings, timeout: None)
     monkeypatch.setenv("WANDB_API_KEY", "0123456789" * 4)
