@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
+from semigan_pl.command_line import CONF
 from semigan_pl.evaluation.intervals import Estimate, paired_t, t_interval
 from semigan_pl.evaluation.metrics import auroc
 
@@ -27,6 +28,11 @@ HERE = Path(__file__).parent
 LEVEL = 0.95
 SCORES = ("anogan", "discrimination", "critic", "fused")  # the paper's; its feature term; D's verdict; the method's own
 SETTING = ("loss", "contamination", "known_kinds", "known", "gamma")
+# class -> option; of two options the first: wasserstein, not wasserstein_plain
+LOSSES: dict[str, str] = {
+    OmegaConf.to_container(OmegaConf.load(path))["_target_"]: path.stem  # type: ignore[index,call-overload]
+    for path in sorted((CONF / "loss").glob("*.yaml"), reverse=True)
+}
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000")
 Row = dict[str, Any]
 Setting = tuple[Any, ...]
@@ -66,7 +72,7 @@ def read(folder: Path) -> Row:
     config = OmegaConf.load(folder / ".hydra" / "config.yaml")
     known = config.data.known_classes
     row: Row = {
-        "loss": config.loss._target_.rpartition(".")[2].lower(),
+        "loss": LOSSES[config.loss._target_],
         "contamination": config.data.contamination,
         "known_kinds": "all" if known is None else str(list(known)),
         "known": config.data.known_anomalies,
@@ -195,8 +201,10 @@ def draw_line(points: dict[Any, list[float]], places: dict[Any, int], colour: st
     found = {value: t_interval(points[value], LEVEL) for value in sorted(points, key=places.__getitem__)}
     x = [places[value] for value in found]
     y = [one.mean for one in found.values()]
-    bars = [[0.0 if one.low is None else one.mean - one.low for one in found.values()]] * 2  # t intervals are symmetric
-    axes.errorbar(x, y, bars, fmt="o-", color=colour, capsize=3, markersize=5, linewidth=1.4, label=label)
+    below = [0.0 if one.low is None else one.mean - one.low for one in found.values()]
+    above = [min(bar, 1 - mean) for bar, mean in zip(below, y, strict=True)]  # symmetric, but AUROC ends at 1
+    marks = "o" if isinstance(next(iter(found)), str) else "o-"  # between words there is nothing to read off a line
+    axes.errorbar(x, y, [below, above], fmt=marks, color=colour, capsize=3, markersize=5, linewidth=1.4, label=label)
     for value, several in points.items():
         axes.plot([places[value]] * len(several), several, ".", color=colour, alpha=0.5, markersize=4)
 
