@@ -23,6 +23,6 @@ collect) # tables and pictures of what is finished
     "$python" experiments/gamma_studies.py gamma_x_contamination "$base"
     "$python" experiments/gamma_studies.py known multirun/known "$base"/data.contamination=0.1,*gamma={1,0.5},*
     "$python" experiments/gamma_studies.py losses multirun/losses "$base"/data.contamination=0.1,data.known_classes=null,*gamma={1,0.5},*
-    "$python" experiments/figures/pixel_figures.py multirun/figures/* ;;
+    "$python" experiments/figures/pixel_figures.py multirun/figures ;;
 *) echo "no study $study" >&2; exit 1 ;;
 esac

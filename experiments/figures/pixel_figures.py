@@ -1,6 +1,6 @@
 """The paper's figures 4 and 5 from finished runs with normal class 0, one for each seed.
 
-    python experiments/figures/pixel_figures.py RUN_FOLDER...
+    python experiments/figures/pixel_figures.py FOLDER_OF_RUNS...
 
 Figure 4, of the first run: input, reconstruction and difference of normal (0) and anomalous (1) images. Figure 5:
 histogram of the pixel differences abs(x - G(z)) of labels 0 and 6 under the same model, 100 images each, averaged over
@@ -96,7 +96,8 @@ def inspected(folder: Path) -> dict[str, tuple[Tensor, Prediction]]:
 
 def main() -> None:
     torch.set_num_threads(1)
-    runs = [inspected(Path(folder)) for folder in sys.argv[1:]]
+    folders = sorted({path.parent for place in sys.argv[1:] for path in Path(place).rglob("metrics.json")})
+    runs = [inspected(folder) for folder in folders]
     figure_4(runs[0]["0"], runs[0]["1"])
     figure_5({name: [run[name][1].anomaly_map for run in runs] for name in ("0", "6")})  # type: ignore[misc]
 
