@@ -31,6 +31,7 @@ class Choice(NamedTuple):
     best: float  # the gamma with the largest mean
     tolerance: float  # one standard error of that mean
     reason: str
+    is_smallest: bool  # of those that were compared: a smaller one might be better still
 
 
 def ceiling(contamination: Share) -> float:
@@ -77,4 +78,5 @@ def choose(measured: Mapping[float, Measured], contamination: Share) -> Choice:
         reason = f"the best on validation, and the largest {where} that comes within one standard error"
     else:
         reason = f"the largest {where} within one standard error of the best, gamma {best:g}"
-    return Choice(max(below) if below else best, best, measured[best].error, reason)
+    gamma = max(below) if below else best
+    return Choice(gamma, best, measured[best].error, reason, gamma == min(measured) and len(measured) > 1)

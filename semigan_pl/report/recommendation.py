@@ -103,6 +103,7 @@ def as_markdown(found: Recommendation) -> str:
             f"# gamma = {choice.gamma:g}",
             "",
             f"It is {choice.reason}.",
+            *edge_words(found),
             "",
             "```",
             found.command,
@@ -156,6 +157,16 @@ def missing_words(found: Recommendation) -> list[str]:
     return [f"Not compared, since jobs failed: gamma {', '.join(missing)}. The same command tries them again."]
 
 
+def edge_words(found: Recommendation) -> list[str]:
+    """Whether the search may have ended too early."""
+    if not found.choice.is_smallest:
+        return []
+    return [
+        "It is the smallest that was tried, and a smaller one may be better: hydra.sweeper.fractions= takes more,"
+        " as parts of 1 - contamination."
+    ]
+
+
 def summary(found: Recommendation) -> list[str]:
     """What to say in the end."""
     chosen = found.measured[found.choice.gamma]
@@ -164,6 +175,7 @@ def summary(found: Recommendation) -> list[str]:
         *missing_words(found),
         f"Chosen: gamma {found.choice.gamma:g}, {found.objective} {chosen.mean:.3f} ± {chosen.error:.3f} (standard"
         f" error): {found.choice.reason}.",
+        *edge_words(found),
         f"To train with it: {found.command}",
         f"Trained with it already: {', '.join(found.trained)}",
     ]

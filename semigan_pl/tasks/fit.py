@@ -30,6 +30,7 @@ from semigan_pl.methods.learned import LearnedModule
 from semigan_pl.report.page import write_report
 from semigan_pl.report.summary import print_summary
 from semigan_pl.settings import checkpoint_path
+from semigan_pl.tasks import half_precision
 from semigan_pl.tasks.earlier import check_continuable, check_unseen, take_gan
 from semigan_pl.tasks.facts import measured, run_facts
 from semigan_pl.tasks.launched import is_first_here
@@ -72,6 +73,8 @@ def fit_settled(config: DictConfig, typed: list[str]) -> float | None:
         Console().print(announcement(parts.data), soft_wrap=True)
         if sizes := network_sizes(parts.model):
             Console().print(sizes, soft_wrap=True)
+            if slow := half_precision.advice(parts.trainer):
+                Console().print(slow, soft_wrap=True)
     with continuable(folder):
         if n := processes_to_start(config):
             run_in_processes(train_alone, plain(config), n)

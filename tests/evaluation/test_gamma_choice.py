@@ -71,3 +71,16 @@ def test_the_tolerance_is_the_error_of_the_best() -> None:
 def test_the_ceiling() -> None:
     assert ceiling(TENTH) == 0.9
     assert ceiling(UNKNOWN) == 1
+
+
+@pytest.mark.parametrize(
+    ("means", "smallest"),
+    [
+        ({1: 0.8, 0.9: 0.9, 0.5: 0.99}, True),
+        ({1: 0.8, 0.9: 0.99, 0.5: 0.99}, False),
+        ({1: 0.99}, False),  # nothing was compared
+    ],
+)
+def test_a_choice_at_the_end_of_what_was_tried_is_marked(means: dict[float, float], smallest: bool) -> None:
+    found = choose({of: Measured(mean, 0.01) for of, mean in means.items()}, TENTH)
+    assert found.is_smallest is smallest
