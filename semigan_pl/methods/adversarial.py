@@ -153,6 +153,12 @@ class AdversarialModule(LearnedModule):
         images: Tensor = self.generator(self.generator_inputs(real))
         return images
 
+    def opinions(self, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """For the discriminator's step: `fakes` of unlabelled images (N, C, H, W), f(real) and f(fakes), (N,) each."""
+        with torch.no_grad():
+            fake = self.fakes(real)
+        return fake, self.discriminator(real), self.discriminator(fake)
+
     def logits(self, images: Tensor) -> Tensor:
         """The discriminator's opinion f(x) of images (N, C, H, W), (N,)."""
         # by `forward`: a compiled one would be translated anew for the few calls in eval mode
@@ -166,9 +172,7 @@ class AdversarialModule(LearnedModule):
     def discriminator_terms(self, batch: Batch) -> dict[str, Tensor]:
         """L_D term by term: named scalars whose sum the discriminator minimises."""
         real, known = batch.unlabelled, batch.known_anomalies if self.gamma < 1 else None
-        with torch.no_grad():
-            fake = self.fakes(real)
-        real_logits, fake_logits = self.discriminator(real), self.discriminator(fake)
+        fake, real_logits, fake_logits = self.opinions(real)
         known_logits = None if known is None else self.discriminator(known)
         terms = discriminator_terms(self.loss, real_logits, fake_logits, known_logits, self.gamma, self.real_weight)
         if weight := self.loss.penalty_weight(self.batches_seen):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from semigan_pl.checks import number, shown
 from semigan_pl.latent_search.freezing import folded, weights_version
 from semigan_pl.losses.distances import anomaly_map, residual
-from semigan_pl.methods.adversarial import AdversarialModule
+from semigan_pl.methods.adversarial import GENERATOR, AdversarialModule
 from semigan_pl.types import Batch, Inspection
 
 PARTS = ("adversarial", "contextual", "encoding")
@@ -46,12 +46,22 @@ def latent_score(z: Tensor, again: Tensor, norm: str) -> Tensor:
     return (z - again).abs().sum(1) if norm == "l1" else (z - again).square().mean(1)
 
 
+class _Drawn(NamedTuple):
+    """What the generator's step has computed that the discriminator's step needs too."""
+
+    redrawn: Tensor  # (N, C, H, W), without its graph
+    opinions: tuple[Tensor, Tensor] | None  # f(x), f(G(x)), (N,) each, with the discriminator's graph; None: not kept
+
+
 class GANomaly(AdversarialModule):
     """Encoder, decoder and second encoder against a discriminator whose features they match.
 
     L_G = w_adv ||f(x) - f(G(x))||_2 + w_con ||x - G(x)||_1 + w_enc ||G_E(x) - E(G(x))||_2, see `generator_losses`; the
     discriminator tells x from G(x) by its own loss (the paper's is loss=nonsaturating). The generator moves first, and
-    the discriminator judges what was drawn for that step, as in the reference: no image is redrawn twice.
+    the discriminator judges what was drawn for that step, as in the reference: no image is redrawn twice. Nor does one
+    pass the discriminator twice: its weights are the same in both steps, so the features that the generator has to match
+    are those that the verdict is made of (the reference computes them again; the gradients are the same). Only where a
+    step's batch comes in micro-batches is the verdict computed anew: their graphs would fill the memory.
 
     Known anomalies (ours): at gamma < 1 the discriminator's fake side is gamma p_G + (1 - gamma) p_a, the mixture that
     all adversarial methods share; with loss=nonsaturating D = p_d / (p_d + gamma p_G + (1 - gamma) p_a). But G is not
@@ -86,29 +96,37 @@ class GANomaly(AdversarialModule):
         if "critic" not in (self.decision.score, self.decision.search, self.decision.critic):
             self.terms = ("latent", "residual")
         self._quick: tuple[Any, nn.Module] | None = None  # the generator that inspects, and of which weights it is made
-        self._redrawn: dict[int, Tensor] = {}  # by the generator's step on this batch, micro-batch by micro-batch
+        self._drawn: dict[int, _Drawn] = {}  # by the generator's step on this batch, micro-batch by micro-batch
 
     def turn(self) -> tuple[str, ...]:
-        self._redrawn.clear()
+        self._drawn.clear()
         return super().turn()[::-1]
+
+    def hands_on(self, player: str) -> bool:
+        return player == GENERATOR
 
     def generator_inputs(self, real: Tensor) -> Tensor:
         return real
 
-    def fakes(self, real: Tensor) -> Tensor:
-        """G(x) (N, C, H, W), as drawn for the generator's step on these images if it has moved."""
-        redrawn = self._redrawn.pop(self._micro_batch[0], None)
-        return super().fakes(real) if redrawn is None else redrawn
+    def opinions(self, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As the generator's step on these images has left them, if it has moved."""
+        drawn = self._drawn.pop(self._micro_batch[0], None)
+        if drawn is None:
+            return super().opinions(real)
+        of_both = drawn.opinions or (self.discriminator(real), self.discriminator(drawn.redrawn))
+        return drawn.redrawn, *of_both
 
     def generator_terms(self, batch: Batch) -> dict[str, Tensor]:
         """L_G term by term, of unlabelled images."""
         discriminator: Any = self.discriminator
         images = batch.unlabelled
         redrawn, z, again = self.generator.codes(images)  # type: ignore[operator]
-        self._redrawn[self._micro_batch[0]] = redrawn.detach()
-        with torch.no_grad():
-            features = discriminator.features(images)
-        losses = generator_losses(images, redrawn, features, discriminator.features(redrawn), z, again)
+        discriminator.requires_grad_(True)  # not for this step, whose gradients go to the generator, but for the next
+        features, redrawn_features = discriminator.features(images), discriminator.features(redrawn)
+        part, parts = self._micro_batch
+        of_both = None if parts > 1 else (discriminator.verdict(features), discriminator.verdict(redrawn_features))
+        self._drawn[part] = _Drawn(redrawn.detach(), of_both)
+        losses = generator_losses(images, redrawn, features.detach(), redrawn_features, z, again)
         return {f"g_{part}": self.weights[part] * loss for part, loss in losses.items()}
 
     def quick_generator(self) -> Any:

@@ -77,6 +77,10 @@ class LearnedModule(AnomalyModule):
         """Networks that stand in eval mode while a player moves: not even a running statistic of theirs changes."""
         return ()
 
+    def hands_on(self, player: str) -> bool:
+        """Whether those who move after this player on the same batch take up what its terms were computed from."""
+        return False
+
     def averages(self) -> list[tuple[nn.Module, nn.Module]]:
         """Networks whose average over the training is what inspects, each with the one that is trained."""
         return []
@@ -151,9 +155,11 @@ class LearnedModule(AnomalyModule):
     def move(self, player: str, batch: Batch) -> dict[str, Tensor]:
         """One step of one player; returns its loss terms and the norm of its gradient.
 
-        Spectral norms are computed once per step, not once per forward pass.
+        Spectral norms are computed once per step, not once per forward pass. Gradients go to this player alone, whatever
+        else its terms depend on.
         """
         network = self.network_of(player)
+        weights = [weight for weight in network.parameters() if weight.requires_grad]
         optimizer = self._optimizer_of(player)
         loss_terms = getattr(self, f"{player}_terms")
         parts, noise = self.updates.micro_batches(batch), self.noise.get_state()
@@ -165,7 +171,8 @@ class LearnedModule(AnomalyModule):
                 self._micro_batch = number, len(parts)
                 terms = loss_terms(part)
                 loss = self.updates.scalers[player].scale(torch.stack(list(terms.values())).sum() / len(parts))
-                self.manual_backward(loss, retain_graph=number + 1 < len(parts))  # what they share, spectral norms
+                kept = number + 1 < len(parts) or self.hands_on(player)  # what parts share: spectral norms
+                self.manual_backward(loss, inputs=weights, retain_graph=kept)
                 values = {name: values.get(name, 0) + term.detach() / len(parts) for name, term in terms.items()}
             self._micro_batch = 0, 1
             norm = self.updates.step(player, network, optimizer, self.trainer.strategy)

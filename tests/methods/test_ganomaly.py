@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from semigan_pl.losses.adversarial import NonSaturating
 from semigan_pl.losses.distances import residual
-from semigan_pl.methods.ganomaly import GANomaly, generator_losses, latent_score
+from semigan_pl.methods.ganomaly import GANomaly, _Drawn, generator_losses, latent_score
 from semigan_pl.types import Batch
 from tests.conftest import build_model
 from tests.methods.test_contract import BATCH, IMAGES, train
@@ -62,8 +63,11 @@ class Flat(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         return images.flatten(1)
 
+    def verdict(self, features: Tensor) -> Tensor:
+        return features.sum(1)
+
     def forward(self, images: Tensor) -> Tensor:
-        return images.flatten(1).sum(1)
+        return self.verdict(self.features(images))
 
 
 def with_stubs(*overrides: str) -> Any:
@@ -130,7 +134,7 @@ class Redrawing:
         self.drawn: list[Tensor] = []
         self.shown: list[Tensor] = []
         model.generator.decoder.register_forward_hook(self.draw)
-        model.discriminator.register_forward_hook(lambda module, inputs, output: self.shown.append(inputs[0]))
+        model.discriminator.shrink.register_forward_pre_hook(lambda module, inputs: self.shown.append(inputs[0].detach()))
 
     def draw(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
         self.passes.append(torch.is_grad_enabled())
@@ -145,8 +149,37 @@ def test_the_generator_moves_first_and_nothing_is_redrawn_twice(parts: int) -> N
     assert model.moved == ("generator", "discriminator")
     assert seen.passes == [True] * 3 * parts
     fakes = seen.shown[1::2]  # each time after the real ones
-    assert all(torch.equal(fake, drawn) for fake, drawn in zip(fakes, seen.drawn, strict=True))
-    assert not model._redrawn
+    passes = seen.drawn  # once for both players
+    if parts == 2:  # but in micro-batches each player shows both of them
+        passes = [drawn for pair in zip(seen.drawn[::2], seen.drawn[1::2], strict=True) for drawn in pair * 2]
+    assert all(torch.equal(fake, drawn) for fake, drawn in zip(fakes, passes, strict=True))
+    assert not model._drawn
+
+
+def test_passes_that_both_players_share_give_the_gradients_of_passes_of_their_own() -> None:
+    """Each player's gradient by autograd from the definition, on networks as they were before its step."""
+    model = ganomaly()
+    train(model, 2)
+    batch = Batch(IMAGES[:16], torch.zeros(16, dtype=torch.long), torch.arange(16))
+    networks = {"generator": copy.deepcopy(model.generator), "discriminator": copy.deepcopy(model.discriminator)}
+    model.zero_grad()
+    model.turn()
+    found: dict[str, list[Tensor]] = {}
+    for player in ("generator", "discriminator"):
+        weights = list(model.network_of(player).parameters())
+        loss = torch.stack(list(getattr(model, f"{player}_terms")(batch).values())).sum()
+        loss.backward(inputs=weights, retain_graph=model.hands_on(player))
+        found[player] = [weight.grad.clone() for weight in weights]
+    generator, discriminator = networks["generator"], networks["discriminator"]
+    redrawn, z, again = generator.codes(batch.images)
+    features = discriminator.features(batch.images).detach(), discriminator.features(redrawn)
+    losses = generator_losses(batch.images, redrawn, *features, z, again)
+    loss_g = losses["adversarial"] + 50 * losses["contextual"] + losses["encoding"]
+    real, fake = discriminator(batch.images), discriminator(redrawn.detach())
+    loss_d = (model.loss.real(real) + model.loss.fake(fake)).mean()
+    for player, loss in (("generator", loss_g), ("discriminator", loss_d)):
+        expected = torch.autograd.grad(loss, list(networks[player].parameters()))
+        torch.testing.assert_close(found[player], list(expected))
 
 
 def test_where_the_generator_rests_the_discriminator_gets_new_images() -> None:
@@ -159,7 +192,7 @@ def test_where_the_generator_rests_the_discriminator_gets_new_images() -> None:
 
 def test_images_of_an_earlier_step_are_forgotten() -> None:
     model = ganomaly()
-    model._redrawn[0] = torch.full_like(IMAGES[:16], 1e6)
+    model._drawn[0] = _Drawn(torch.full_like(IMAGES[:16], 1e6), None)
     model.generator_terms = lambda batch: {
         "g_contextual": (batch.unlabelled - model.generator(batch.unlabelled)).abs().mean()
     }
