@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 CONF = Path(__file__).parents[1] / "conf"
 PATHS = (
     *("run", "runs", "checkpoint", "model.gan_checkpoint", "features.checkpoint", "features.weights"),
-    *("data.root", "data.clutter", "data.cache_dir", "data.known_list", "data.manifest"),
+    *("data.root", "data.clutter", "data.cache_dir", "data.known_list", "data.manifest", "table.records"),
 )
 LONGEST = 200  # bytes of a folder's name: file systems take 255, and files beside it have longer ones
 OF_WANDB = ("logger.entity", "logger.project")  # of no other logger: W&B is meant
@@ -50,7 +50,7 @@ def as_typed(path: Path) -> Path:
 def quoted(argument: str) -> str:
     """A path in the quotes that Hydra wants: it would parse the `=` of a multirun's folder, blanks and accents."""
     key, _, path = argument.partition("=")
-    is_list = key == "runs" and path.startswith("[")
+    is_list = key in ("runs", "table.records") and path.startswith("[")
     needs_quotes = path and path[0] not in "'\"$" and not is_list and re.search(r"[^\w./,~-]", path, re.ASCII)
     return f'{key}="{path}"' if key in PATHS and needs_quotes else argument
 

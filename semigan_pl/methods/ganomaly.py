@@ -59,9 +59,9 @@ class GANomaly(AdversarialModule):
     L_G = w_adv ||f(x) - f(G(x))||_2 + w_con ||x - G(x)||_1 + w_enc ||G_E(x) - E(G(x))||_2, see `generator_losses`; the
     discriminator tells x from G(x) by its own loss (the paper's is loss=nonsaturating). The generator moves first, and
     the discriminator judges what was drawn for that step, as in the reference: no image is redrawn twice. Nor does one
-    pass the discriminator twice: its weights are the same in both steps, so the features that the generator has to match
-    are those that the verdict is made of (the reference computes them again; the gradients are the same). Only where a
-    step's batch comes in micro-batches is the verdict computed anew: their graphs would fill the memory.
+    pass the discriminator twice: its weights are the same in both steps, so the verdict is made of the features that
+    the generator has to match (the reference computes them again; the gradients are the same). Only where a step's
+    batch comes in micro-batches is the verdict computed anew: their graphs would fill the memory.
 
     Known anomalies (ours): at gamma < 1 the discriminator's fake side is gamma p_G + (1 - gamma) p_a, the mixture that
     all adversarial methods share; with loss=nonsaturating D = p_d / (p_d + gamma p_G + (1 - gamma) p_a). But G is not

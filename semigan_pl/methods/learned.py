@@ -155,8 +155,8 @@ class LearnedModule(AnomalyModule):
     def move(self, player: str, batch: Batch) -> dict[str, Tensor]:
         """One step of one player; returns its loss terms and the norm of its gradient.
 
-        Spectral norms are computed once per step, not once per forward pass. Gradients go to this player alone, whatever
-        else its terms depend on.
+        Spectral norms are computed once per step, not once per forward pass. Gradients go to this player alone,
+        whatever else its terms depend on.
         """
         network = self.network_of(player)
         weights = [weight for weight in network.parameters() if weight.requires_grad]

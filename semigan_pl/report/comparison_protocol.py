@@ -40,7 +40,7 @@ def protocol(runs: Sequence[FinishedRun], common: Sequence[str], layout: Layout)
     return [
         f"Data: {span(run.data['name'] for run in runs)}, {pixels} px, {channels}; {_tested(runs)}, "
         f"calibrated on {span(sum(one['val'].values()) for one in counts)} unlabelled ones.",
-        *_trained([run for run in runs if not _is_classical(run)]),
+        *_trained([run for run in runs if not run.settings["classical"]]),
         *_measured(runs, layout),
         f"All runs share: `{' '.join(common)}`; code {span(run.metrics.get('git') for run in runs)}, torch "
         f"{span(run.metrics['versions']['torch'] for run in runs)}.",
@@ -74,8 +74,7 @@ def note(comparison: Comparison, setting: str) -> str:
 def _trained(runs: Sequence[FinishedRun]) -> Iterator[str]:
     """Of methods that learn step by step: none may be finished yet."""
     if runs:
-        sizes = {str(run.config["network"]["size"]): run.config["network_sizes"] for run in runs}
-        networks = span(f"{size} (width {table[size]['width']})" for size, table in sizes.items())
+        networks = span(f"{run.settings['network']} (width {run.settings['width']})" for run in runs)
         seen = span(run.metrics["train/images_seen"] for run in runs)
         yield f"Training: {seen} unlabelled images seen, networks of size {networks}."
 
@@ -92,13 +91,8 @@ def _measured(runs: Sequence[FinishedRun], layout: Layout) -> Iterator[str]:
             yield f"{heading} is {EXPLANATIONS[metric]}."
 
 
-def _is_classical(run: FinishedRun) -> bool:
-    """Whether a baseline was fitted to features, once."""
-    return run.config.get("features") is not None
-
-
 def _training_images(runs: Sequence[FinishedRun]) -> str:
-    if all(_is_transductive(run) for run in runs):
+    if all(run.settings["transductive"] for run in runs):
         return "Fitted to the test images themselves, whose labels it does not see."
     sums = [{split: sum(counts.values()) for split, counts in run.data["counts"].items()} for run in runs]
     hidden = [run.data["hidden_anomalies"] for run in runs]
@@ -107,10 +101,6 @@ def _training_images(runs: Sequence[FinishedRun]) -> str:
     known, more = (span(split[name] for split in sums) for name in ("train_known", "val_known"))
     words = f" and {known} known anomalies ({more} more calibrate)" if any(s["train_known"] for s in sums) else ""
     return f"Trained on {span(split['train'] for split in sums)} unlabelled images{secret}{words}.".replace(",.", ".")
-
-
-def _is_transductive(run: FinishedRun) -> bool:
-    return bool(run.config.get("model", {}).get("protocol") == "transductive")
 
 
 def _tested(runs: Sequence[FinishedRun]) -> str:

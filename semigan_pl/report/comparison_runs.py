@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from semigan_pl.evaluation.metrics import auroc, average_precision, f1_max, f1_max_inlier
 
 JSON = ("metrics.json", "data.json")
+PROTOCOL = ("score", "seed", "git", "versions", "train/images_seen")  # of metrics.json, beside what is measured
 METRICS = {metric.__name__: metric for metric in (auroc, average_precision, f1_max, f1_max_inlier)}
 
 
@@ -63,14 +64,12 @@ class Reference:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What a finished run's files say."""
+    """What of a finished run's files a comparison needs; `comparison_records` keeps it as a line of text."""
 
-    metrics: dict[str, Any]
+    metrics: dict[str, Any]  # those of METRICS that are shown as test/..., and what the protocol says
     data: dict[str, Any]
-    config: dict[str, Any]
-    classes: np.ndarray  # (n,) str, of the test images
-    labels: np.ndarray  # (n,) 1 = anomalous
-    scores: np.ndarray  # (n,) of the method's one score
+    settings: dict[str, Any]  # see `_settings`
+    without: dict[str, dict[str, float | None]]  # metric -> class -> the metric without the anomalies of this class
 
     def value(self, metric: str) -> float | None:
         """A metric of the method's one score, over all test images."""
@@ -79,8 +78,7 @@ class FinishedRun:
 
     def unseen(self, metric: str, known: str) -> float | None:
         """The same without the anomalies of a class."""
-        rows = (self.labels == 0) | (self.classes != known)
-        return METRICS[metric](self.labels[rows], self.scores[rows])
+        return self.without[metric][known]
 
 
 class Comparison(NamedTuple):
@@ -93,22 +91,41 @@ class Comparison(NamedTuple):
     layout: Layout
 
 
-def read_finished(folder: Path) -> FinishedRun:
-    """Raises FileNotFoundError or ValueError where the run is not finished or a file is damaged."""
+def read_finished(folder: Path, metrics: Iterable[str], known: str | None) -> FinishedRun:
+    """What the files of a run's folder say.
+
+    Args:
+        metrics: those that are shown, of METRICS.
+        known: the class without which they are shown as well.
+
+    Raises FileNotFoundError or ValueError where the run is not finished or a file is damaged.
+    """
     try:
-        metrics, data = (json.loads((folder / name).read_text(encoding="utf-8")) for name in JSON)
-        config = OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "config.yaml"))
+        measured, data = (json.loads((folder / name).read_text(encoding="utf-8")) for name in JSON)
+        config: Any = OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "config.yaml"))
         with (folder / "scores.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        return FinishedRun(
-            metrics,
-            data,
-            dict(config),  # type: ignore[arg-type]
-            classes=np.array([row["class"] for row in rows]),
-            labels=np.array([int(row["label"]) for row in rows]),
-            scores=np.array([float(row["score"]) for row in rows]),
-        )
+        labels = np.array([int(row["label"]) for row in rows])
+        scores = np.array([float(row["score"]) for row in rows])
+        kept = (labels == 0) | np.array([row["class"] != known for row in rows])
+        names = list(metrics)
+        without = {name: {} if known is None else {known: METRICS[name](labels[kept], scores[kept])} for name in names}
+        shown = [*PROTOCOL, *(f"test/{name}" for name in names)]
+        return FinishedRun({name: measured.get(name) for name in shown}, data, _settings(config), without)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"a file of the run {folder} is damaged ({error}): remove the folder to train again"
         ) from error
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the protocol says of a run's config."""
+    size = str(config["network"]["size"])
+    width = config["network_sizes"][size]["width"]
+    model = config.get("model") or {}
+    return {
+        "network": size,
+        "width": width,
+        "classical": config.get("features") is not None,  # a baseline that is fitted to features, once
+        "transductive": model.get("protocol") == "transductive",
+    }

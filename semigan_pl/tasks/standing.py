@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from semigan_pl.command_line import PATHS
 from semigan_pl.progress import duration
 from semigan_pl.report.comparison_page import write_comparison
 from semigan_pl.report.comparison_protocol import protocol
+from semigan_pl.report.comparison_records import RECORDS, Record, read_records, write_records
 from semigan_pl.report.comparison_runs import Comparison, FinishedRun, read_finished
 from semigan_pl.report.comparison_words import Failure
 from semigan_pl.settings import option_of
@@ -25,6 +26,7 @@ from semigan_pl.tasks.study import Job, Outcome, State, foreign, state_of
 from semigan_pl.tasks.table_plan import Plan
 
 REDRAWN = 60.0  # seconds between two drawings while runs end
+ELSEWHERE = "finished elsewhere"  # state of a run of which there is a record and no folder
 
 
 class Standing:
@@ -33,12 +35,15 @@ class Standing:
     Args:
         folder: of the table.
         at_once: how many runs go side by side; 0: none is started.
+        records: files with records of runs that need not be made again.
 
     Attributes:
         left: the wanted jobs that are not finished.
+
+    Raises FileNotFoundError or ValueError for a file without records.
     """
 
-    def __init__(self, folder: Path, title: str, plan: Plan, at_once: int) -> None:
+    def __init__(self, folder: Path, title: str, plan: Plan, at_once: int, records: Sequence[Path] = ()) -> None:
         self.folder, self.title, self.plan = folder, title, plan
         self._console = Console(stderr=True)
         self._bar = Progress(
@@ -51,8 +56,10 @@ class Standing:
         self.states = {place: state_of(job) for place, job in plan.jobs.items()}
         self.runs: dict[Path, FinishedRun] = {}
         self._seconds, self._reasons = self._earlier()
+        self._known = {cell.folder: cell.known for cell in plan.cells if cell.known is not None}
         for place, state in self.states.items():
             self._read(place, state)
+        self._take_over([record for file in records for record in read_records(file)])
         self.left = [job for job in plan.wanted if job.folder not in self.runs]
         self._ended, self._failed, self._drawn = 0, 0, time.monotonic()
         n_done = len(plan.wanted) - len(self.left)
@@ -114,11 +121,50 @@ class Standing:
     def _read(self, place: Path, state: State) -> None:
         if state is State.FINISHED:
             try:
-                self.runs[place] = read_finished(place)
+                self.runs[place] = read_finished(place, self.plan.layout.metrics, self._known.get(place))
             except (OSError, ValueError) as error:
                 self._reasons[place] = str(error)
         elif state is State.FOREIGN:
             self._reasons[place] = foreign(self.plan.jobs[place])
+
+    def _take_over(self, records: Sequence[Record]) -> None:
+        """Runs that were made elsewhere count where there is none here."""
+        others = 0
+        for record in records:
+            place = self.folder / record.place
+            if place in self.runs or self.states.get(place) is State.FOREIGN:
+                continue
+            if not self._fits(record, place):
+                others += 1
+                continue
+            self.runs[place] = record.run
+            if record.seconds is not None:
+                self._seconds[place] = record.seconds
+        if others:
+            self.say(
+                f"{others} of {len(records)} records are left out: they are of runs with other options or metrics."
+            )
+
+    def _fits(self, record: Record, place: Path) -> bool:
+        """Whether a record is of the run that the plan has in this place, and holds what is shown."""
+        if place not in self.plan.jobs or record.overrides != self._made_with(place):
+            return False
+        known = self._known.get(place)
+        return all(
+            f"test/{metric}" in record.run.metrics and (known is None or known in record.run.without.get(metric, {}))
+            for metric in self.plan.layout.metrics
+        )
+
+    def _made_with(self, place: Path) -> list[str]:
+        """What is typed for a run, but for where things lie on this machine."""
+        return [override for override in self.plan.jobs[place].overrides if option_of(override) not in PATHS]
+
+    def _records(self) -> Iterator[Record]:
+        """Of all finished runs, those from elsewhere too."""
+        for place in self.plan.jobs:
+            if place in self.runs:
+                name = place.relative_to(self.folder).as_posix()
+                yield Record(name, self._made_with(place), self._seconds.get(place), self.runs[place])
 
     def _name(self, place: Path) -> str:
         return " ".join(place.relative_to(self.folder).parts)
@@ -163,8 +209,10 @@ class Standing:
             writer = csv.DictWriter(file, (*facts, *measured, "seconds", "reason", "command"))
             writer.writeheader()
             for place, job in self.plan.jobs.items():
-                if place in wanted or place in self._reasons or self.states[place] is not State.NEW:
+                begun = place in self.runs or self.states[place] is not State.NEW
+                if begun or place in wanted or place in self._reasons:
                     writer.writerow(self._row(place, job.command))
+        write_records(self.folder / RECORDS, self._records())
         if not self.runs:
             return
         titles = {name: setting.title for name, setting in self.plan.settings.items()}
@@ -185,6 +233,7 @@ class Standing:
         }
         state = "failed" if place in self._reasons else self.states[place].value
         if place in self.runs:
+            state = self.states[place].value if self.states[place] is State.FINISHED else ELSEWHERE
             facts |= {metric: self.runs[place].value(metric) for metric in self.plan.layout.metrics}
         seconds = round(self._seconds[place], 1) if place in self._seconds else None
         reason = self._reasons.get(place)
@@ -192,6 +241,5 @@ class Standing:
 
     def _common(self) -> list[str]:
         """The overrides that all finished runs share, but for where things lie on this machine."""
-        first, *others = [self.plan.jobs[place].overrides for place in self.runs]
-        shared = [override for override in first if all(override in overrides for overrides in others)]
-        return [override for override in shared if option_of(override) not in PATHS]
+        first, *others = map(self._made_with, self.runs)
+        return [override for override in first if all(override in overrides for overrides in others)]

@@ -27,9 +27,11 @@ def table(config: DictConfig) -> None:
     at_once = whole("table.at_once", options["at_once"], least=0)
     threads = whole("table.threads", options["threads"], least=1)
     patience = number("table.patience", options["patience"], least=0)
+    files = options["records"]
+    records = [Path(str(file)) for file in (files if isinstance(files, list) else [files]) if file is not None]
     plan = make_plan(options, HydraConfig.get().overrides.task, folder)
     with alone(folder), ended_by_signals():
-        standing = Standing(folder, str(options["title"]), plan, at_once)
+        standing = Standing(folder, str(options["title"]), plan, at_once, records)
         try:
             with standing.shown():
                 work_off(standing.left if at_once else [], at_once, threads, patience, standing.take)

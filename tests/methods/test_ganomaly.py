@@ -134,7 +134,9 @@ class Redrawing:
         self.drawn: list[Tensor] = []
         self.shown: list[Tensor] = []
         model.generator.decoder.register_forward_hook(self.draw)
-        model.discriminator.shrink.register_forward_pre_hook(lambda module, inputs: self.shown.append(inputs[0].detach()))
+        model.discriminator.shrink.register_forward_pre_hook(
+            lambda module, inputs: self.shown.append(inputs[0].detach())
+        )
 
     def draw(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
         self.passes.append(torch.is_grad_enabled())

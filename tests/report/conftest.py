@@ -99,7 +99,8 @@ def _write_settings(folder: Path) -> dict[str, Any]:
     (folder / ".hydra").mkdir()
     overrides = "- data=digits\n- model.gamma=0.5\n- data.normal_classes=[8]\n- 'name=two words'\n"
     (folder / ".hydra" / "overrides.yaml").write_text(overrides)
-    (folder / ".hydra" / "config.yaml").write_text("seed: 0\nmodel:\n  gamma: 0.5 # <b>\n")
+    network = "network: {size: small}\nnetwork_sizes: {small: {width: 8}}\n"
+    (folder / ".hydra" / "config.yaml").write_text(f"seed: 0\nmodel:\n  gamma: 0.5 # <b>\n{network}")
     versions = {"torch": "2.5.1", "numpy": "2.0.0"}
     return {"score": "fused", "data": "digits", "model": "semigan", "seed": 3, "git": "0123abc", "versions": versions}
 

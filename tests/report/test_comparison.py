@@ -20,7 +20,8 @@ from semigan_pl.report.comparison import MEAN, Column, Group, Row, Table, compar
 from semigan_pl.report.comparison_figure import panels
 from semigan_pl.report.comparison_latex import escaped, latex
 from semigan_pl.report.comparison_page import write_comparison
-from semigan_pl.report.comparison_runs import Cell, Comparison, FinishedRun, Layout, Reference, read_finished
+from semigan_pl.report.comparison_records import RECORDS, Record, read_records, write_records
+from semigan_pl.report.comparison_runs import METRICS, Cell, Comparison, FinishedRun, Layout, Reference, read_finished
 from tests.report.conftest import HOSTILE
 
 RunFactory = Callable[..., Path]
@@ -36,13 +37,13 @@ def run(auroc: float | None, method: str = "a", name: str = "0", seed: int = 0) 
     counts = {"train": {name: 90, "3": 10}, "train_known": {"3": 9}, "val": {name: 10}, "val_known": {"3": 1}}
     data = {"name": "toy", "image_size": 16, "channels": 1, "normal_classes": [name], "hidden_anomalies": 10}
     classes = np.array(["0", "0", "1", "1", "3", "3"])
+    labels, scores = classes != name, np.array([0.1, 0.5, 0.4, 0.6, 0.0, 0.2])
+    kept = classes != "3"
     return FinishedRun(
         metrics,
         data | {"known_classes": ["3"], "counts": counts | {"test": {"0": 2, "1": 2, "3": 2}}},
-        {"network": {"size": "small"}, "network_sizes": {"small": {"width": 8}}},
-        classes,
-        (classes != name).astype(int),
-        np.array([0.1, 0.5, 0.4, 0.6, 0.0, 0.2]),
+        {"network": "small", "width": 8, "classical": False, "transductive": False},
+        {"auroc": {"3": METRICS["auroc"](labels[kept], scores[kept])}, "f1_max_inlier": {"3": 0.5}},
     )
 
 
@@ -82,14 +83,19 @@ def test_means_and_deviations_by_hand() -> None:
 
 def test_the_unseen_classes_against_scikit_learn(make_run: RunFactory) -> None:
     folder = make_run()
-    found, metrics = read_finished(folder), json.loads((folder / "metrics.json").read_text())
-    kept = found.classes != "one"
-    expected = roc_auc_score(found.labels[kept], found.scores[kept])
+    metrics = json.loads((folder / "metrics.json").read_text())
+    with (folder / "scores.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    kept = [row for row in rows if row["class"] != "one"]
+    labels, scores = (np.array([float(row[name]) for row in kept]) for name in ("label", "score"))
+    found = read_finished(folder, ["auroc", "f1_max_inlier"], "one")
     unseen_auroc = found.unseen("auroc", "one")
-    assert unseen_auroc == pytest.approx(expected, abs=1e-12) == pytest.approx(metrics["test/auroc_unseen"])
-    assert found.unseen("auroc", "eight") == pytest.approx(metrics["test/auroc"], abs=1e-12)  # what is normal stays
+    assert unseen_auroc == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+    assert unseen_auroc == pytest.approx(metrics["test/auroc_unseen"])
+    normal = read_finished(folder, ["auroc"], "eight")  # what is normal stays
+    assert normal.unseen("auroc", "eight") == pytest.approx(metrics["test/auroc"], abs=1e-12)
     assert found.value("auroc") == metrics["test/auroc"]
-    precision, recall, _ = precision_recall_curve(1 - found.labels[kept], -found.scores[kept])
+    precision, recall, _ = precision_recall_curve(1 - labels, -scores)
     f1 = 2 * precision * recall / (precision + recall + 1e-30)
     assert found.unseen("f1_max_inlier", "one") == pytest.approx(f1.max(), abs=1e-12)
     everything, unseen = compared(comparison(known="3"))
@@ -199,7 +205,29 @@ def test_a_damaged_file_is_named(make_run: RunFactory) -> None:
     folder = make_run()
     (folder / "data.json").write_text("{")
     with pytest.raises(ValueError, match=r"a file of the run .* is damaged"):
-        read_finished(folder)
+        read_finished(folder, ["auroc"], None)
+
+
+def test_a_record_says_what_the_folder_said(make_run: RunFactory, tmp_path: Path) -> None:
+    folder = make_run()
+    found = [read_finished(folder, metrics, known) for metrics, known in ((["auroc"], "one"), (["f1_max"], None))]
+    made = [Record(f"s/a/0/seed={seed}", ["data=toy"], 1.5, run) for seed, run in enumerate(found)]
+    write_records(tmp_path / RECORDS, made)
+    assert read_records(tmp_path / RECORDS) == made
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[]", "{}", '{"place": "a", "overrides": [], "seconds": 1, "run": {"metrics": {}}}']
+)
+def test_a_file_without_records_is_named(line: str, tmp_path: Path) -> None:
+    file = tmp_path / "runs.csv"
+    file.write_text(f"{line}\n")
+    with pytest.raises(
+        ValueError, match=r"line 1 of .*runs\.csv is no record of a run .*: give the records\.jsonl of a"
+    ):
+        read_records(file)
+    with pytest.raises(FileNotFoundError, match=r"table\.records names .*nowhere, which is not there"):
+        read_records(tmp_path / "nowhere")
 
 
 def test_a_table_of_references_alone_can_be_written() -> None:
@@ -263,8 +291,7 @@ def test_what_differs_between_settings_stands_in_their_notes() -> None:
     assert "ested on" not in comparison_protocol.note(layout, "s")
     larger = run(0.5, "a", "0", 0)
     larger.data["counts"]["test"]["3"] = 40
-    larger.config["model"] = {"protocol": "transductive"}
-    larger.config["features"] = {"components": None}
+    larger.settings.update(transductive=True, classical=True)
     place = Path("t", "a", "0", "seed=0")
     wider = layout._replace(cells=[*cells, Cell("t", "a", "0", "0", place, None, "t")], runs={**runs, place: larger})
     fitted, tested = comparison_protocol.note(wider, "t").split(". ")

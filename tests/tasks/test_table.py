@@ -95,6 +95,43 @@ def test_a_moved_table_is_still_finished(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
+def test_records_of_runs_that_were_made_elsewhere_need_no_folder(tmp_path: Path) -> None:
+    """Two tables in parts become one, which is that of one machine; its own records hold the runs of both."""
+    parts = [["run=t"], ["run=u", "data.root=elsewhere"]]
+    for part, method in zip(parts, ("gan", "semigan"), strict=True):
+        assert call(tmp_path, *TABLE, *part, f"table.only.methods=[{method}]").returncode == 0
+    files = "table.records=[t/records.jsonl,u/records.jsonl]"
+    both = call(tmp_path, *TABLE, "run=both", files)
+    assert made(both) == {"clean/anogan", "contaminated/anogan"}
+    found = rows(tmp_path / "both")
+    assert found["clean/gan"]["state"] == found["one_known/semigan"]["state"] == "finished elsewhere"
+    assert found["clean/anogan"]["state"] == "finished"
+    assert call(tmp_path, *TABLE, "run=whole").returncode == 0
+    numbers = [(tmp_path / name / "table.csv").read_text() for name in ("both", "whole")]
+    assert numbers[0] == numbers[1]
+    last = call(tmp_path, *TABLE, "run=last", "table.records=both/records.jsonl", "table.at_once=0")
+    assert made(last) == set()
+    assert (tmp_path / "last" / "table.csv").read_text() == numbers[0]
+
+
+@pytest.mark.usefixtures("quick")
+def test_records_of_other_runs_are_left_out_and_folders_come_first(tmp_path: Path) -> None:
+    only = "table.only.methods=[gan]"
+    assert call(tmp_path, *TABLE, only).returncode == 0
+    other = call(tmp_path, *TABLE, only, "run=u", "max_images=32000", "table.records=t/records.jsonl")
+    assert made(other) == {"clean/gan", "contaminated/gan"}
+    assert "2 of 2 records are left out: they are of runs with other options or metrics." in other.stderr
+    again = call(tmp_path, *TABLE, only, "table.records=t/records.jsonl")
+    assert made(again) == set()
+    assert rows(tmp_path / "t")["clean/gan"]["state"] == "finished"
+    more = call(tmp_path, *TABLE, only, "run=v", "+table.metrics.f1_max=F1", "table.records=t/records.jsonl")
+    assert made(more) == {"clean/gan", "contaminated/gan"}
+    missing = call(tmp_path, *TABLE, only, "table.records=t/nothing")
+    assert missing.returncode != 0
+    assert "error: table.records names t/nothing, which is not there" in missing.stderr
+
+
+@pytest.mark.usefixtures("quick")
 def test_another_command_is_neither_taken_for_finished_nor_overwritten(tmp_path: Path) -> None:
     assert call(tmp_path, *TABLE, "table.only.methods=[gan]").returncode == 0
     files = {path: path.read_bytes() for path in (tmp_path / "t").glob("*/**/metrics.json")}
