@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import partial
 from typing import Any
 
@@ -189,6 +190,24 @@ def test_the_layout_in_memory_is_an_option(channels_last: bool) -> None:
     model = build_model("anogan", f"model.channels_last={str(channels_last).lower()}")
     kernels = [p for p in model.parameters() if p.dim() == 4 and min(p.shape) > 1]
     assert all(p.is_contiguous(memory_format=torch.channels_last) == channels_last for p in kernels)
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_the_optimizers_of_conf_take_adams_steps_however_weights_lie_in_memory(channels_last: bool) -> None:
+    """They move all weights in one pass over memory, which must not confuse the order of weights and gradients."""
+    model = build_model("ganomaly", f"model.channels_last={str(channels_last).lower()}")
+    weight = model.generator.encoder[0][2].weight  # type: ignore[index, union-attr]
+    assert weight.is_contiguous(memory_format=torch.channels_last) == channels_last
+    copies = copy.deepcopy(model)
+    ours = model.make_optimizers["generator"](model.generator.parameters())
+    plain = torch.optim.Adam(copies.generator.parameters(), lr=ours.defaults["lr"], betas=(0.5, 0.999), fused=False)
+    assert ours.defaults["fused"] is True
+    for optimizer, network in ((ours, model.generator), (plain, copies.generator)):
+        for images in IMAGES[:24].split(8):
+            optimizer.zero_grad()
+            network(images).square().mean().backward()
+            optimizer.step()
+    torch.testing.assert_close(model.generator.state_dict(), copies.generator.state_dict(), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")  # torch's own look
