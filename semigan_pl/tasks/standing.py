@@ -13,7 +13,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from semigan_pl.atomic import replacing
-from semigan_pl.command_line import PATHS
 from semigan_pl.progress import duration
 from semigan_pl.report.comparison_page import write_comparison
 from semigan_pl.report.comparison_protocol import protocol
@@ -24,6 +23,7 @@ from semigan_pl.settings import option_of
 from semigan_pl.tasks.forecast import Forecast, Kind
 from semigan_pl.tasks.study import Job, Outcome, State, foreign, state_of
 from semigan_pl.tasks.table_plan import Plan
+from semigan_pl.tasks.table_records import fitting, made_with
 
 REDRAWN = 60.0  # seconds between two drawings while runs end
 ELSEWHERE = "finished elsewhere"  # state of a run of which there is a record and no folder
@@ -56,11 +56,11 @@ class Standing:
         self.states = {place: state_of(job) for place, job in plan.jobs.items()}
         self.runs: dict[Path, FinishedRun] = {}
         self._seconds, self._reasons = self._earlier()
-        self._known = {cell.folder: cell.known for cell in plan.cells if cell.known is not None}
+        self._known = plan.known
         for place, state in self.states.items():
             self._read(place, state)
         self._take_over([record for file in records for record in read_records(file)])
-        self.left = [job for job in plan.wanted if job.folder not in self.runs]
+        self.left = self._to_do()
         self._ended, self._failed, self._drawn = 0, 0, time.monotonic()
         n_done = len(plan.wanted) - len(self.left)
         self.say(f"{len(plan.wanted)} runs: {n_done} finished, {len(self.left)} to do. Everything is in {folder}.")
@@ -129,42 +129,31 @@ class Standing:
 
     def _take_over(self, records: Sequence[Record]) -> None:
         """Runs that were made elsewhere count where there is none here."""
-        others = 0
-        for record in records:
-            place = self.folder / record.place
-            if place in self.runs or self.states.get(place) is State.FOREIGN:
-                continue
-            if not self._fits(record, place):
-                others += 1
+        found, others = fitting(records, self.plan, self.folder)
+        for place, record in found.items():
+            if place in self.runs or self.states[place] is State.FOREIGN:
                 continue
             self.runs[place] = record.run
+            self._reasons.pop(place, None)
             if record.seconds is not None:
                 self._seconds[place] = record.seconds
         if others:
-            self.say(
-                f"{others} of {len(records)} records are left out: they are of runs with other options or metrics."
-            )
+            self.say(f"{others} of {len(records)} records are left out: they are of other options or other metrics.")
 
-    def _fits(self, record: Record, place: Path) -> bool:
-        """Whether a record is of the run that the plan has in this place, and holds what is shown."""
-        if place not in self.plan.jobs or record.overrides != self._made_with(place):
-            return False
-        known = self._known.get(place)
-        return all(
-            f"test/{metric}" in record.run.metrics and (known is None or known in record.run.without.get(metric, {}))
-            for metric in self.plan.layout.metrics
-        )
-
-    def _made_with(self, place: Path) -> list[str]:
-        """What is typed for a run, but for where things lie on this machine."""
-        return [override for override in self.plan.jobs[place].overrides if option_of(override) not in PATHS]
+    def _to_do(self) -> list[Job]:
+        """What is wanted and not finished, and what it needs: of that a record is not enough."""
+        missing = [job for job in self.plan.wanted if job.folder not in self.runs]
+        needed = {job.needs for job in missing}
+        here = {place for place, state in self.states.items() if state is State.FINISHED}
+        wanted = self.plan.wanted
+        return [job for job in wanted if job in missing or (job.folder in needed and job.folder not in here)]
 
     def _records(self) -> Iterator[Record]:
         """Of all finished runs, those from elsewhere too."""
         for place in self.plan.jobs:
             if place in self.runs:
                 name = place.relative_to(self.folder).as_posix()
-                yield Record(name, self._made_with(place), self._seconds.get(place), self.runs[place])
+                yield Record(name, made_with(self.plan.jobs[place]), self._seconds.get(place), self.runs[place])
 
     def _name(self, place: Path) -> str:
         return " ".join(place.relative_to(self.folder).parts)
@@ -241,5 +230,5 @@ class Standing:
 
     def _common(self) -> list[str]:
         """The overrides that all finished runs share, but for where things lie on this machine."""
-        first, *others = map(self._made_with, self.runs)
+        first, *others = (made_with(self.plan.jobs[place]) for place in self.runs)
         return [override for override in first if all(override in overrides for overrides in others)]

@@ -31,6 +31,11 @@ class Plan(NamedTuple):
     references: list[Reference]
     layout: Layout
 
+    @property
+    def known(self) -> dict[Path, str]:
+        """By the folder of a run: the class without which its numbers are shown as well."""
+        return {cell.folder: cell.known for cell in self.cells if cell.known is not None}
+
 
 def make_plan(table: Mapping[str, Any], typed: Sequence[str], folder: Path) -> Plan:
     """The plan of `config.table`, with what was typed.

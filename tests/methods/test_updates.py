@@ -195,8 +195,8 @@ def test_the_layout_in_memory_is_an_option(channels_last: bool) -> None:
 @pytest.mark.parametrize("channels_last", [True, False])
 def test_the_optimizers_of_conf_take_adams_steps_however_weights_lie_in_memory(channels_last: bool) -> None:
     """They move all weights in one pass over memory, which must not confuse the order of weights and gradients."""
-    model = build_model("ganomaly", f"model.channels_last={str(channels_last).lower()}")
-    weight = model.generator.encoder[0][2].weight  # type: ignore[index, union-attr]
+    model: Any = build_model("ganomaly", f"model.channels_last={str(channels_last).lower()}")
+    weight = model.generator.encoder[0][2].weight
     assert weight.is_contiguous(memory_format=torch.channels_last) == channels_last
     copies = copy.deepcopy(model)
     ours = model.make_optimizers["generator"](model.generator.parameters())

@@ -120,7 +120,7 @@ def test_records_of_other_runs_are_left_out_and_folders_come_first(tmp_path: Pat
     assert call(tmp_path, *TABLE, only).returncode == 0
     other = call(tmp_path, *TABLE, only, "run=u", "max_images=32000", "table.records=t/records.jsonl")
     assert made(other) == {"clean/gan", "contaminated/gan"}
-    assert "2 of 2 records are left out: they are of runs with other options or metrics." in other.stderr
+    assert "2 of 2 records are left out: they are of other options or other metrics." in other.stderr
     again = call(tmp_path, *TABLE, only, "table.records=t/records.jsonl")
     assert made(again) == set()
     assert rows(tmp_path / "t")["clean/gan"]["state"] == "finished"
@@ -387,6 +387,16 @@ def test_a_run_that_needs_another_waits_for_it(tmp_path: Path) -> None:
     assert made(call(tmp_path, *table)) == set()
     (tmp_path / "t").rename(tmp_path / "u")
     assert made(call(tmp_path, *table, "run=u")) == set()  # the needed one has moved along
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_record_is_no_checkpoint_for_those_who_need_one(tmp_path: Path) -> None:
+    """A run that others need is made here, though it is finished elsewhere, unless they are finished as well."""
+    table = [*TABLE, WAITING, ENCODER, "table.only.settings=[waiting]", "table.only.methods=[fanogan]"]
+    assert call(tmp_path, *TABLE, "table.only.settings=[clean]", "table.only.methods=[gan]").returncode == 0
+    records = "table.records=t/records.jsonl"
+    assert made(call(tmp_path, *table, "run=u", records)) == {"clean/gan", "waiting/fanogan"}
+    assert made(call(tmp_path, *table, "run=v", "table.records=[t/records.jsonl,u/records.jsonl]")) == set()
 
 
 def test_a_waiting_job_lets_others_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
