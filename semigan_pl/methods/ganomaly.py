@@ -60,8 +60,9 @@ class GANomaly(AdversarialModule):
     discriminator tells x from G(x) by its own loss (the paper's is loss=nonsaturating). The generator moves first, and
     the discriminator judges what was drawn for that step, as in the reference: no image is redrawn twice. Nor does one
     pass the discriminator twice: its weights are the same in both steps, so the verdict is made of the features that
-    the generator has to match (the reference computes them again; the gradients are the same). Only where a step's
-    batch comes in micro-batches is the verdict computed anew: their graphs would fill the memory.
+    the generator has to match (the reference computes them again; the gradients are the same). The verdict is computed
+    anew where a step's batch comes in micro-batches, whose graphs would fill the memory, and on several processes,
+    which average BatchNorm's statistics, part of those graphs, between the two steps.
 
     Known anomalies (ours): at gamma < 1 the discriminator's fake side is gamma p_G + (1 - gamma) p_a, the mixture that
     all adversarial methods share; with loss=nonsaturating D = p_d / (p_d + gamma p_G + (1 - gamma) p_a). But G is not
@@ -124,7 +125,8 @@ class GANomaly(AdversarialModule):
         discriminator.requires_grad_(True)  # not for this step, whose gradients go to the generator, but for the next
         features, redrawn_features = discriminator.features(images), discriminator.features(redrawn)
         part, parts = self._micro_batch
-        of_both = None if parts > 1 else (discriminator.verdict(features), discriminator.verdict(redrawn_features))
+        kept = parts == 1 and self._process()[1] == 1
+        of_both = (discriminator.verdict(features), discriminator.verdict(redrawn_features)) if kept else None
         self._drawn[part] = _Drawn(redrawn.detach(), of_both)
         losses = generator_losses(images, redrawn, features.detach(), redrawn_features, z, again)
         return {f"g_{part}": self.weights[part] * loss for part, loss in losses.items()}

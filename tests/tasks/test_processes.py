@@ -76,6 +76,7 @@ KINDS = {
     "fixed": [*SMALL[2:], "max_images=128"],
     "penalty": [*SMALL[2:], "max_images=128", "loss=wasserstein"],
     "growing": [*GROWING, "max_images=320", "+growth.batch_sizes.16=16"],
+    "redrawing": [*SMALL[2:], "max_images=128", "model=ganomaly", "model.gamma=0.5"],
 }
 
 
