@@ -104,7 +104,7 @@ class GANomaly(AdversarialModule):
         return super().turn()[::-1]
 
     def hands_on(self, player: str) -> bool:
-        return player == GENERATOR
+        return player == GENERATOR and self._micro_batch[1] == 1 and self._process()[1] == 1
 
     def generator_inputs(self, real: Tensor) -> Tensor:
         return real
@@ -122,12 +122,12 @@ class GANomaly(AdversarialModule):
         discriminator: Any = self.discriminator
         images = batch.unlabelled
         redrawn, z, again = self.generator.codes(images)  # type: ignore[operator]
-        discriminator.requires_grad_(True)  # not for this step, whose gradients go to the generator, but for the next
+        kept = self.hands_on(GENERATOR)
+        if kept:  # not for this step, whose gradients go to the generator, but for the next
+            discriminator.requires_grad_(True)
         features, redrawn_features = discriminator.features(images), discriminator.features(redrawn)
-        part, parts = self._micro_batch
-        kept = parts == 1 and self._process()[1] == 1
         of_both = (discriminator.verdict(features), discriminator.verdict(redrawn_features)) if kept else None
-        self._drawn[part] = _Drawn(redrawn.detach(), of_both)
+        self._drawn[self._micro_batch[0]] = _Drawn(redrawn.detach(), of_both)
         losses = generator_losses(images, redrawn, features.detach(), redrawn_features, z, again)
         return {f"g_{part}": self.weights[part] * loss for part, loss in losses.items()}
 
